@@ -1,0 +1,110 @@
+"""
+The errors of the service. Codes are part of the API, messages are not, and neither ever contains user text.
+
+* ScannerServiceError
+  + ConfigError
+  + ModelError
+  + RequestError
+    - Malformed
+    - InvalidRequest
+    - Unauthorized
+    - Forbidden
+    - RequestTooLarge
+    - UnsupportedMediaType
+    - RateLimited
+    - InvalidVaultToken
+  + Overloaded
+  + DeadlineExceeded
+"""
+
+
+class ScannerServiceError(Exception):
+    """
+    Superclass of everything that this package raises on purpose.
+
+    Never raised directly.
+    """
+
+    code = "internal_error"
+
+
+class ConfigError(ScannerServiceError):
+    """The configuration cannot be used; the message names the file, the rule and the path. The service does not start."""
+
+    code = "config_error"
+
+
+class ModelError(ScannerServiceError):
+    """A model could not be loaded or run. Inside a scan it excuses the rules that need the model."""
+
+    code = "model_error"
+
+
+class RequestError(ScannerServiceError):
+    """
+    Superclass of what a caller did wrong.
+
+    Never raised directly.
+    """
+
+    code = "request_error"
+
+
+class Malformed(RequestError):
+    """The body is not JSON."""
+
+    code = "malformed"
+
+
+class InvalidRequest(RequestError):
+    """The body is JSON with a missing, unknown or wrong field; the message names its path."""
+
+    code = "invalid_request"
+
+
+class Unauthorized(RequestError):
+    """The credential is missing or not known."""
+
+    code = "unauthorized"
+
+
+class Forbidden(RequestError):
+    """The credential is known but may not do this: suppress a mandatory rule, or use this policy."""
+
+    code = "forbidden"
+
+
+class RequestTooLarge(RequestError):
+    """The body, or the number of its items, is over the configured limit."""
+
+    code = "request_too_large"
+
+
+class UnsupportedMediaType(RequestError):
+    """The content type of the body is not `application/json`."""
+
+    code = "unsupported_media_type"
+
+
+class RateLimited(RequestError):
+    """The credential has used up its rate."""
+
+    code = "rate_limited"
+
+
+class InvalidVaultToken(RequestError):
+    """The vault token is changed, expired or of another credential; which of them is not said."""
+
+    code = "invalid_vault_token"
+
+
+class Overloaded(ScannerServiceError):
+    """As much work is queued as may be; come back later."""
+
+    code = "overloaded"
+
+
+class DeadlineExceeded(ScannerServiceError):
+    """The scan did not end within `scan_timeout_seconds`."""
+
+    code = "deadline_exceeded"

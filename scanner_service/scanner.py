@@ -1,0 +1,87 @@
+"""The interface between scanners and the rest: what a scanner needs, is given and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from scanner_service.findings import Finding
+from scanner_service.text import Span, Text, View
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """
+    A model over one derivation of the text; the engine runs it before the scanner.
+
+    Attributes:
+        model: its name in the manifest.
+        view: the name of a derivation in `views.VIEWS`.
+    """
+
+    model: str
+    view: str = "raw"
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """
+    One label that a model gave to one stretch of a view.
+
+    Sequence classifiers give one for each window and label, token classifiers one for each entity.
+
+    Attributes:
+        label: upper snake case, as in the manifest.
+        score: calibrated probability, 0 to 1.
+        span: characters of the *view* that the model looked at.
+    """
+
+    label: str
+    score: float
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """
+    What a scanner is handed beside the text.
+
+    Attributes:
+        predictions: for each need, the views it derived and what the model says about each of them.
+        prompt: the prompt that the text answers, when the text is an output.
+    """
+
+    predictions: Mapping[Need, Sequence[tuple[View, Sequence[Prediction]]]] = field(default_factory=dict)
+    prompt: Text | None = None
+
+
+class Scanner(Protocol):
+    """
+    A pure function from a text to findings: no I/O, no state, no policy.
+
+    Attributes:
+        needs: the models to run first.
+    """
+
+    @property
+    def needs(self) -> Sequence[Need]: ...
+
+    def scan(self, text: Text, context: Context) -> Iterable[Finding]:
+        """Everything seen, whatever its score; spans are of the original text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """
+    What a scanner may know about a model when it is built.
+
+    Attributes:
+        labels: the labels of all its heads.
+        tokenizer: its `tokenizer.json`.
+    """
+
+    labels: frozenset[str]
+    tokenizer: Path

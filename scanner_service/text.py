@@ -1,0 +1,129 @@
+"""Text that knows where its characters came from: `Span`, `View` and `Text`."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A half-open range of characters, `start` included and `end` excluded."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.end:
+            raise ValueError(f"not a span: {self.start} to {self.end}")
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def overlaps(self, other: Span) -> bool:
+        """Whether the two share at least one character."""
+        return self.start < other.end and other.start < self.end
+
+    def of(self, text: str) -> str:
+        """The characters of *text* that the span covers."""
+        return text[self.start : self.end]
+
+
+class View:
+    """
+    A string whose every character knows which characters of the original it came from.
+
+    `starts[i]` and `ends[i]` are the original range of `text[i]`. An identity view uses ranges, so that
+    looking at a text unchanged allocates nothing.
+    """
+
+    __slots__ = ("ends", "starts", "text")
+
+    def __init__(self, text: str, starts: Sequence[int], ends: Sequence[int]) -> None:
+        if not len(text) == len(starts) == len(ends):
+            raise ValueError("a view needs one start and one end for each character")
+        self.text = text
+        self.starts = starts
+        self.ends = ends
+
+    @classmethod
+    def identity(cls, text: str) -> View:
+        """The view in which each character came from itself."""
+        return cls(text, range(len(text)), range(1, len(text) + 1))
+
+    def to_original(self, span: Span) -> Span:
+        """
+        The smallest range of the original that *span* of this view came from.
+
+        An empty span maps to an empty span.
+
+        Raises:
+            ValueError: if *span* reaches outside this view.
+        """
+        if span.end > len(self.text):
+            raise ValueError(f"span {span.start} to {span.end} is outside a view of {len(self.text)} characters")
+        if not span:
+            at = self.starts[span.start] if span.start < len(self.text) else (self.ends[-1] if self.text else 0)
+            return Span(at, at)
+        return Span(min(self.starts[span.start : span.end]), max(self.ends[span.start : span.end]))
+
+    def slice(self, span: Span) -> View:
+        """The part of this view that *span* covers, as a view of its own."""
+        return View(span.of(self.text), self.starts[span.start : span.end], self.ends[span.start : span.end])
+
+    def rewrite(self, edits: Iterable[tuple[Span, str]]) -> View:
+        """
+        Replace spans of this view by other text; every new character came from the whole replaced span.
+
+        This is the only editing primitive: normalizing, decoding and sanitizing are lists of edits.
+
+        Args:
+            edits: pairs of a span and its replacement, ordered by start, not overlapping.
+
+        Raises:
+            ValueError: if the edits overlap, are not in order or reach outside the view.
+        """
+        parts: list[str] = []
+        starts, ends = array("q"), array("q")
+        at = 0
+        for span, replacement in edits:
+            if span.start < at or span.end > len(self.text):
+                raise ValueError("edits must be in order, apart from each other and inside the view")
+            self._keep(at, span.start, parts, starts, ends)
+            source = self.to_original(span)
+            parts.append(replacement)
+            starts.extend([source.start] * len(replacement))
+            ends.extend([source.end] * len(replacement))
+            at = span.end
+        if not parts and at == 0:
+            return self
+        self._keep(at, len(self.text), parts, starts, ends)
+        return View("".join(parts), starts, ends)
+
+    def _keep(self, start: int, end: int, parts: list[str], starts: array[int], ends: array[int]) -> None:
+        parts.append(self.text[start:end])
+        starts.extend(self.starts[start:end])
+        ends.extend(self.ends[start:end])
+
+
+Derive = Callable[[View], Sequence[View]]
+
+
+class Text:
+    """A text under scan. It never changes; each of its derivations is computed at most once."""
+
+    __slots__ = ("_views", "value")
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+        self._views: dict[Derive, Sequence[View]] = {}
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def views(self, derive: Derive) -> Sequence[View]:
+        """What *derive* makes of this text: one view, several, or none."""
+        if derive not in self._views:
+            self._views[derive] = tuple(derive(View.identity(self.value)))
+        return self._views[derive]
