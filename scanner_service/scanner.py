@@ -81,7 +81,9 @@ class ModelInfo:
     Attributes:
         labels: the labels of all its heads.
         tokenizer: its `tokenizer.json`.
+        digest: the SHA-256 of its file.
     """
 
     labels: frozenset[str]
     tokenizer: Path
+    digest: str

@@ -1,0 +1,66 @@
+"""From configuration to rules."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from scanner_service import registry
+from scanner_service.config import Config, PolicyConfig, RuleConfig, options
+from scanner_service.errors import ConfigError
+from scanner_service.findings import Action
+from scanner_service.policy import Policy, Rule
+from scanner_service.scanner import ModelInfo
+
+
+def build_policies(config: Config, models: Mapping[str, ModelInfo]) -> Mapping[str, Policy]:
+    """
+    Make every policy of *config*.
+
+    Raises:
+        ConfigError: naming the policy, the rule and what is wrong with it.
+    """
+    return {
+        name: Policy(
+            name=name,
+            digest=_digest(policy, models),
+            prompt=_build_rules(policy.prompt, models, f"policy `{name}`, prompt"),
+            output=_build_rules(policy.output, models, f"policy `{name}`, output"),
+        )
+        for name, policy in config.policies.items()
+    }
+
+
+def _build_rules(rules: Sequence[RuleConfig], models: Mapping[str, ModelInfo], where: str) -> Sequence[Rule]:
+    return tuple(_build_rule(rule, models, f"{where}, rule `{rule.name}`") for rule in rules)
+
+
+def _build_rule(rule: RuleConfig, models: Mapping[str, ModelInfo], where: str) -> Rule:
+    try:
+        kind = registry.find(rule.kind)
+        scanner = kind.build(options(rule, kind.Config, "options"), models)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    for need in scanner.needs:
+        if need.model not in models:
+            raise ConfigError(f"{where}: there is no model called `{need.model}` in the manifest")
+    return Rule(
+        name=rule.name,
+        kind=rule.kind,
+        scanner=scanner,
+        action=rule.action,
+        threshold=rule.threshold,
+        thresholds=rule.thresholds,
+        on_error=Action(rule.on_error),
+        optional=rule.optional,
+        stops=rule.stops,
+        operator=rule.operator,
+        operators=rule.operators,
+    )
+
+
+def _digest(policy: PolicyConfig, models: Mapping[str, ModelInfo]) -> str:
+    parts = (msgspec.to_builtins(policy), sorted((name, info.digest) for name, info in models.items()))
+    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]

@@ -1,0 +1,164 @@
+"""The configuration file as types. Unknown keys are errors that name their path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+import yaml
+
+from scanner_service.errors import ConfigError
+from scanner_service.findings import Action
+from scanner_service.sanitizer import Operator
+
+DEFAULT_CONFIG = Path(__file__).parent / "data" / "default.yaml"
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+T = TypeVar("T")
+
+
+class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class RuleConfig(_Strict):
+    """One entry of a chain; see `policy.Rule` for what each key means and `docs/scanners.md` for the options."""
+
+    name: Name
+    kind: Name
+    action: Action = Action.BLOCK
+    threshold: Share = 0.5
+    thresholds: dict[str, Share] = {}
+    on_error: Literal["block", "allow"] = "block"
+    optional: bool = False
+    stops: bool = False
+    operator: Operator = Operator.REPLACE
+    operators: dict[str, Operator] = {}
+    options: dict[str, Any] = {}
+
+
+class PolicyConfig(_Strict):
+    """The chains of a policy. An empty chain would call everything valid, so there is none."""
+
+    prompt: Annotated[list[RuleConfig], msgspec.Meta(min_length=1)]
+    output: Annotated[list[RuleConfig], msgspec.Meta(min_length=1)]
+
+
+class KeyConfig(_Strict):
+    """What the holder of a key may do."""
+
+    policies: Annotated[list[Name], msgspec.Meta(min_length=1)]
+
+
+class Limits(_Strict):
+    """
+    What a worker takes on.
+
+    Attributes:
+        max_body_bytes: a larger body is refused with 413.
+        max_batch_items: prompts in one batch request.
+        max_concurrent_requests: requests being answered by one worker; the next one is refused with 503.
+        max_queued_windows: token windows waiting for a model in one worker; a scan that needs more is refused with 503.
+        retry_after_seconds: what a refused caller is told to wait.
+    """
+
+    max_body_bytes: Positive = 1_048_576
+    max_batch_items: Positive = 64
+    max_concurrent_requests: Positive = 256
+    max_queued_windows: Positive = 16_384
+    retry_after_seconds: Positive = 1
+
+
+class Config(_Strict):
+    """
+    The whole file.
+
+    Attributes:
+        policies: by name.
+        default_policy: used by requests that name none.
+        scan_timeout_seconds: a scan that takes longer ends with 504.
+        body_timeout_seconds: a body that takes longer to arrive ends with 408.
+        allow_anonymous: whether the service starts, and answers, without any key.
+        metrics_require_key: whether `/metrics` asks for a credential.
+        keys: by name of the key, what its holder may do; a key not named here may use every policy.
+        limits: see `Limits`.
+        log_level: of the service's own log.
+    """
+
+    policies: Annotated[dict[Name, PolicyConfig], msgspec.Meta(min_length=1)]
+    default_policy: Name = "default"
+    scan_timeout_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    body_timeout_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    allow_anonymous: bool = False
+    metrics_require_key: bool = False
+    keys: dict[str, KeyConfig] = {}
+    limits: Limits = Limits()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def load(path: Path) -> Config:
+    """
+    Read the configuration file at *path*.
+
+    Raises:
+        ConfigError: if it cannot be read, is not YAML, or does not have the shape of `Config`; the message names
+            the file and the path inside it.
+    """
+    try:
+        content = yaml.load(path.read_bytes(), Loader=_UniqueKeyLoader)  # noqa: S506 - derived from SafeLoader
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from None
+    try:
+        config = msgspec.convert(content, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    _check(path, config)
+    return config
+
+
+def options(rule: RuleConfig, type_: type[T], where: str) -> T:
+    """
+    Decode the options of *rule* into the type that its kind declares.
+
+    Raises:
+        ConfigError: naming *where* and the path inside the options.
+    """
+    try:
+        return msgspec.convert(rule.options, type_)
+    except msgspec.ValidationError as error:
+        message = str(error).replace("`$", "`$.options") if "`$" in str(error) else f"{error} - at `$.options`"
+        raise ConfigError(f"{where}: {message}") from None
+
+
+def _check(path: Path, config: Config) -> None:
+    if config.default_policy not in config.policies:
+        raise ConfigError(f"{path}: `$.default_policy` names `{config.default_policy}`, which is not in `$.policies`")
+    for key, entry in config.keys.items():
+        for name in entry.policies:
+            if name not in config.policies:
+                raise ConfigError(f"{path}: `$.keys.{key}.policies` names `{name}`, which is not in `$.policies`")
+    for name, policy in config.policies.items():
+        for direction, rules in (("prompt", policy.prompt), ("output", policy.output)):
+            names = [rule.name for rule in rules]
+            for index, rule in enumerate(names):
+                if rule in names[:index]:
+                    raise ConfigError(f"{path}: `$.policies.{name}.{direction}[{index}].name`: `{rule}` is taken")
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Safe YAML in which a key that occurs twice is an error: the last one would win silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if key in seen:
+                raise yaml.YAMLError(f"key `{key}` occurs twice{key_node.start_mark}")
+            seen.add(key)
+        return super().construct_mapping(node, deep)

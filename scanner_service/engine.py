@@ -1,0 +1,186 @@
+"""The engine: derive, predict, scan, judge and sanitize, within a deadline and off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from scanner_service.errors import DeadlineExceeded, ModelError, Overloaded
+from scanner_service.findings import ScannerResult, ScanResult
+from scanner_service.policy import Rule
+from scanner_service.sanitizer import sanitize
+from scanner_service.scanner import Context, ModelInfo, Need, Prediction
+from scanner_service.text import Text, View
+from scanner_service.views import VIEWS
+
+log = logging.getLogger(__name__)
+
+# Scanners are pure Python and share one lock; a second thread only keeps a long text from delaying a short one.
+SCAN_THREADS = 2
+
+
+class Models(Protocol):
+    """
+    What answers needs: `inference.pool.ModelPool` in production, `testing.FakeModels` in tests.
+
+    Attributes:
+        info: the models there are, by name.
+    """
+
+    @property
+    def info(self) -> Mapping[str, ModelInfo]: ...
+
+    async def predict(self, model: str, text: str) -> Sequence[Prediction]:
+        """
+        What *model* says about *text*.
+
+        Raises:
+            ModelError: if the model cannot say.
+            Overloaded: if too much work is queued.
+        """
+        ...
+
+
+class Engine:
+    """
+    Runs chains of rules over texts.
+
+    Args:
+        models: what answers the needs of scanners.
+        timeout: seconds from the call of `scan` to its answer or `DeadlineExceeded`.
+    """
+
+    def __init__(self, models: Models, timeout: float) -> None:
+        self._models = models
+        self._timeout = timeout
+        self._threads = ThreadPoolExecutor(SCAN_THREADS, thread_name_prefix="scan")
+
+    def close(self) -> None:
+        """Let go of the threads. Scans still running end by themselves."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def scan(
+        self, rules: Sequence[Rule], text: str, *, prompt: str | None = None, fail_fast: bool = False
+    ) -> ScanResult:
+        """
+        Run *rules* over *text*.
+
+        Args:
+            rules: what to hold the text against, at least one.
+            text: a prompt, or an output.
+            prompt: the prompt that the output answers, if the text is an output.
+            fail_fast: stop at the first rule that blocks; the others are reported as skipped.
+
+        Raises:
+            DeadlineExceeded: if it takes longer than the timeout.
+            Overloaded: if too much work is queued already.
+        """
+        if not rules:
+            raise ValueError("a chain without rules would call everything valid")
+        scan = _Scan(rules, Text(text), None if prompt is None else Text(prompt), fail_fast, self._timeout)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._timeout):
+                await loop.run_in_executor(self._threads, scan.prepare)
+                predicted = await self._predict(scan.wanted)
+                return await loop.run_in_executor(self._threads, scan.finish, predicted)
+        except TimeoutError:
+            raise DeadlineExceeded("the scan did not end in time") from None
+
+    async def _predict(self, wanted: Mapping[Need, Sequence[View]]) -> _Predicted:
+        calls = list({(need.model, view.text): None for need, views in wanted.items() for view in views})
+        answers = await asyncio.gather(
+            *(self._models.predict(model, text) for model, text in calls), return_exceptions=True
+        )
+        predicted: dict[tuple[str, str], Sequence[Prediction] | ModelError] = {}
+        for call, answer in zip(calls, answers, strict=True):
+            if isinstance(answer, Overloaded) or (
+                isinstance(answer, BaseException) and not isinstance(answer, Exception)
+            ):
+                raise answer
+            if isinstance(answer, BaseException):
+                _log_failure("model", call[0], answer)
+                answer = ModelError(f"the model `{call[0]}` could not run")
+            predicted[call] = answer
+        return predicted
+
+
+_Predicted = Mapping[tuple[str, str], Sequence[Prediction] | ModelError]
+
+
+@dataclass(slots=True)
+class _Scan:
+    """One text on its way through the engine. Its methods run in a worker thread."""
+
+    rules: Sequence[Rule]
+    text: Text
+    prompt: Text | None
+    fail_fast: bool
+    timeout: float
+    wanted: dict[Need, Sequence[View]] = field(default_factory=dict)
+    _results: dict[str, ScannerResult] = field(default_factory=dict)
+    _stopped: bool = False
+    _deadline: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._deadline = time.monotonic() + self.timeout
+
+    def prepare(self) -> None:
+        """Run the rules that need no model, then derive what the others need, unless a rule has stopped the scan."""
+        for rule in self.rules:
+            if not rule.scanner.needs:
+                self._run(rule, Context(prompt=self.prompt))
+        if not self._stopped:
+            for need in {need for rule in self.rules for need in rule.scanner.needs}:
+                self.wanted[need] = self.text.views(VIEWS[need.view])
+
+    def finish(self, predicted: _Predicted) -> ScanResult:
+        """Run the rules that need models, and edit the text."""
+        answers: dict[Need, Sequence[tuple[View, Sequence[Prediction]]]] = {}
+        for need, views in self.wanted.items():
+            pairs = [(view, predicted[need.model, view.text]) for view in views]
+            if not any(isinstance(answer, ModelError) for _, answer in pairs):
+                answers[need] = [(view, answer) for view, answer in pairs if not isinstance(answer, ModelError)]
+        for rule in self.rules:
+            if rule.scanner.needs:
+                self._run(rule, Context(answers, self.prompt))
+        results = tuple(self._results[rule.name] for rule in self.rules)
+        redactions = [
+            edit for rule, result in zip(self.rules, results, strict=True) for edit in rule.redactions(result)
+        ]
+        sanitized, replaced = sanitize(self.text.value, redactions)
+        return ScanResult(results, sanitized, replaced)
+
+    def _run(self, rule: Rule, context: Context) -> None:
+        if time.monotonic() > self._deadline:  # nobody waits any more
+            raise DeadlineExceeded("the scan did not end in time")
+        result = rule.skip() if self._stopped else self._result(rule, context)
+        self._results[rule.name] = result
+        self._stopped = self._stopped or (result.blocks and (self.fail_fast or rule.stops))
+
+    def _result(self, rule: Rule, context: Context) -> ScannerResult:
+        started = time.perf_counter()
+        if any(need not in context.predictions for need in rule.scanner.needs):
+            return rule.excuse("model_failed")
+        try:
+            findings = list(rule.scanner.scan(self.text, context))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the rule did not run and must say so
+            _log_failure("scanner", rule.name, error)
+            return rule.excuse("scanner_failed", _ms_since(started))
+        return rule.judge(findings, _ms_since(started))
+
+
+def _ms_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
+
+
+def _log_failure(what: str, name: str, error: BaseException) -> None:
+    # The message of an exception may quote the text, so only its type and place are logged.
+    frames = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-3:]]
+    log.error("could not run", extra={"what": what, "which": name, "error": type(error).__name__, "at": frames})

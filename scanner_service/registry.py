@@ -1,0 +1,59 @@
+"""Scanner kinds by name: ours are the modules of `scanner_service.scanners`, others come from entry points."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any, Protocol, cast
+
+from scanner_service import scanners
+from scanner_service.errors import ConfigError
+from scanner_service.scanner import ModelInfo, Scanner
+
+ENTRY_POINT_GROUP = "scanner_service.scanners"
+
+
+class Kind(Protocol):
+    """
+    A module that defines a kind of scanner.
+
+    Attributes:
+        Config: a strict `msgspec.Struct`, the type of the kind's options.
+    """
+
+    Config: type[Any]
+
+    def build(self, config: Any, models: Mapping[str, ModelInfo]) -> Scanner:
+        """
+        Make a scanner.
+
+        Raises:
+            ConfigError: if the options do not make sense together, or name a model or label that does not exist.
+        """
+        ...
+
+
+def kinds() -> list[str]:
+    """The names of all kinds that a configuration may use, in order."""
+    return sorted(_ours() | {point.name for point in entry_points(group=ENTRY_POINT_GROUP)})
+
+
+def find(kind: str) -> Kind:
+    """
+    The module of *kind*, imported only now. Third parties cannot shadow ours.
+
+    Raises:
+        ConfigError: if there is none; the message lists those there are.
+    """
+    # Looked up in the list of modules: a configured string never reaches the import system unchecked.
+    if kind in _ours():
+        return cast("Kind", importlib.import_module(f"{scanners.__name__}.{kind}"))
+    for point in entry_points(group=ENTRY_POINT_GROUP, name=kind):
+        return cast("Kind", point.load())
+    raise ConfigError(f"there is no kind of scanner called `{kind}`; there are: {', '.join(kinds())}")
+
+
+def _ours() -> set[str]:
+    return {module.name for module in pkgutil.iter_modules(scanners.__path__) if not module.name.startswith("_")}
