@@ -76,7 +76,12 @@ class Rule:
     def skip(self) -> ScannerResult:
         """The result of a scanner that did not run because the text was already blocked."""
         return ScannerResult(
-            scanner=self.name, kind=self.kind, score=None, threshold=self.threshold, action=Action.ALLOW, error="skipped"
+            scanner=self.name,
+            kind=self.kind,
+            score=None,
+            threshold=self.threshold,
+            action=Action.ALLOW,
+            error="skipped",
         )
 
     def redactions(self, result: ScannerResult) -> Iterator[Redaction]:
