@@ -21,11 +21,7 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 T = TypeVar("T")
 
 
-class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class RuleConfig(_Strict):
+class RuleConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One entry of a chain; see `policy.Rule` for what each key means and `docs/scanners.md` for the options."""
 
     name: Name
@@ -41,20 +37,20 @@ class RuleConfig(_Strict):
     options: dict[str, Any] = {}
 
 
-class PolicyConfig(_Strict):
+class PolicyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The chains of a policy. An empty chain would call everything valid, so there is none."""
 
     prompt: Annotated[list[RuleConfig], msgspec.Meta(min_length=1)]
     output: Annotated[list[RuleConfig], msgspec.Meta(min_length=1)]
 
 
-class KeyConfig(_Strict):
+class KeyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the holder of a key may do."""
 
     policies: Annotated[list[Name], msgspec.Meta(min_length=1)]
 
 
-class Limits(_Strict):
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     What a worker takes on.
 
@@ -73,7 +69,7 @@ class Limits(_Strict):
     retry_after_seconds: Positive = 1
 
 
-class Config(_Strict):
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     The whole file.
 
@@ -157,7 +153,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.YAMLError(f"key `{key}` occurs twice{key_node.start_mark}")
             seen.add(key)

@@ -106,8 +106,9 @@ class Engine:
                 raise answer
             if isinstance(answer, BaseException):
                 _log_failure("model", call[0], answer)
-                answer = ModelError(f"the model `{call[0]}` could not run")
-            predicted[call] = answer
+                predicted[call] = ModelError(f"the model `{call[0]}` could not run")
+            else:
+                predicted[call] = answer
         return predicted
 
 

@@ -29,7 +29,7 @@ class ScannerServiceError(Exception):
 
 
 class ConfigError(ScannerServiceError):
-    """The configuration cannot be used; the message names the file, the rule and the path. The service does not start."""
+    """The configuration cannot be used; the message names the file, the rule and the path."""
 
     code = "config_error"
 

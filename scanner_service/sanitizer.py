@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from scanner_service.placeholders import mentions, spell
 from scanner_service.text import Span, View
 
 
@@ -83,7 +83,7 @@ def _replacement(operator: Operator, label: str, value: str, placeholders: Place
 
 class Placeholders:
     """
-    Numbered stand-ins such as `[PERSON_1]`, unique within one text.
+    Gives out placeholders, unique within one text.
 
     Attributes:
         values: what each placeholder given out stands for.
@@ -91,29 +91,24 @@ class Placeholders:
 
     def __init__(self, text: str) -> None:
         self.values: dict[str, str] = {}
+        self._text = text
         self._given: dict[tuple[str, str], str] = {}
         self._next: dict[str, int] = {}
-        # Anything that a tolerant reader could take for one of ours is taken.
-        self._taken = {
-            (_letters(match["label"]), int(match["number"][-9:])) for match in _PLACEHOLDER_LIKE.finditer(text)
-        }
+        self._taken: dict[str, frozenset[str]] = {}
 
     def give(self, label: str, value: str) -> str:
-        """The placeholder of *value*: the same each time, never one that the text already holds."""
+        """The placeholder of *value*: the same each time, never one that the text mentions already."""
         if (label, value) not in self._given:
-            number = self._next.get(label, 1)
-            while (_letters(label), number) in self._taken:
-                number += 1
-            self._next[label] = number + 1
-            placeholder = f"[{label}_{number}]"
+            placeholder = self._unused(label)
             self._given[label, value] = placeholder
             self.values[placeholder] = value
         return self._given[label, value]
 
-
-def _letters(label: str) -> str:
-    return re.sub(r"[^A-Z0-9]", "", label.upper())
-
-
-# Bounded runs keep it linear on a text of letters or digits alone.
-_PLACEHOLDER_LIKE = re.compile(r"(?P<label>[A-Za-z](?:[ _-]?[A-Za-z0-9]){0,40}?)[ _-]{0,2}(?P<number>\d{1,12})(?!\d)")
+    def _unused(self, label: str) -> str:
+        if label not in self._taken:
+            self._taken[label] = frozenset(mention.placeholder for mention in mentions(self._text, [label]))
+        while True:
+            self._next[label] = self._next.get(label, 0) + 1
+            placeholder = spell(label, self._next[label])
+            if placeholder not in self._taken[label]:
+                return placeholder

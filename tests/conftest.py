@@ -1,0 +1,40 @@
+"""What many tests share: a scanner that finds words, and rules around it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from scanner_service.findings import Action, Finding
+from scanner_service.policy import Rule
+from scanner_service.scanner import Context, Need
+from scanner_service.text import Span, Text
+
+
+@dataclass(frozen=True)
+class WordScanner:
+    """Finds every occurrence of one word, with one score."""
+
+    word: str
+    label: str = "WORD"
+    score: float = 1.0
+    needs: Sequence[Need] = ()
+
+    def scan(self, text: Text, context: Context) -> Iterator[Finding]:
+        for match in re.finditer(re.escape(self.word), text.value):
+            yield Finding(self.label, self.score, Span(*match.span()))
+
+
+@pytest.fixture
+def word_rule() -> Any:
+    """Makes a rule that acts on a word."""
+
+    def make(word: str, action: Action = Action.BLOCK, **settings: Any) -> Rule:
+        scanner = WordScanner(word, settings.pop("label", "WORD"), settings.pop("score", 1.0), settings.pop("needs", ()))
+        return Rule(name=settings.pop("name", word), kind="word", scanner=scanner, action=action, **settings)
+
+    return make

@@ -1,0 +1,58 @@
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner_service.placeholders import mentions, spell
+
+
+def found(text, *labels):
+    return [(mention.placeholder, mention.span.of(text)) for mention in mentions(text, labels or ("PERSON",))]
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["[PERSON_1]", "[person_1]", "[Person 1]", "[ PERSON_1 ]", "PERSON_1", "person_1", "PERSON 1", "PERSON1"]
+    + ["<PERSON_1>", "{PERSON-1}", r"\[PERSON\_1\]", r"PERSON\_1", "[PERSON1]"],
+)
+def test_a_placeholder_is_recognized_however_an_llm_writes_it(spelling):
+    assert found(f"so {spelling}, then") == [("[PERSON_1]", spelling)]
+
+
+@pytest.mark.parametrize("prose", ["a person 1 time", "Person 1", "SALESPERSON_1", "PERSON_01", "PERSON_", "[PERSON]"])
+def test_prose_is_not_a_placeholder(prose):
+    assert found(prose) == []
+
+
+def test_one_number_is_never_taken_for_another():
+    assert [placeholder for placeholder, _ in found("PERSON_1 PERSON_12 [PERSON_123]")] == [
+        "[PERSON_1]",
+        "[PERSON_12]",
+        "[PERSON_123]",
+    ]
+
+
+def test_a_bracket_without_its_partner_stays_in_the_text():
+    assert found("[PERSON_1, PERSON_2]") == [("[PERSON_1]", "PERSON_1"), ("[PERSON_2]", "PERSON_2")]
+
+
+def test_a_backslash_of_the_text_stays_in_the_text():
+    assert found("\\[PERSON_1]\\") == [("[PERSON_1]", "[PERSON_1]")]
+
+
+def test_the_longer_of_two_labels_wins():
+    assert found("US_SSN_1 and SSN 2", "SSN", "US_SSN") == [("[US_SSN_1]", "US_SSN_1"), ("[SSN_2]", "SSN 2")]
+
+
+@given(st.sampled_from(["PERSON", "EMAIL_ADDRESS"]), st.integers(1, 10**9 - 1), st.text(), st.text())
+def test_what_is_spelled_is_found_between_any_neighbours(label, number, before, after):
+    placeholder = spell(label, number)
+    assert (placeholder, placeholder) in found(f"{before}{placeholder}{after}", "PERSON", "EMAIL_ADDRESS")
+
+
+@pytest.mark.parametrize("hostile", ["[", "PERSON ", "PERSON_", "[PERSON_1", "1", "\\", "P", "person"])
+def test_time_is_linear_in_the_text(hostile):
+    started = time.perf_counter()
+    found(hostile * 100_000, "PERSON", "EMAIL_ADDRESS")
+    assert time.perf_counter() - started < 2
