@@ -1,0 +1,119 @@
+"""Regular expressions that cannot be made to hang: RE2 in place of `re`, with offsets in characters."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import re2  # type: ignore[import-untyped]
+
+from scanner_service.errors import ConfigError
+from scanner_service.text import Span
+
+# A single search is linear, but it may look ahead to the end of the text before it settles for a short match, so that
+# many matches can cost the square. This much processor time is granted to one pattern over one text.
+SECONDS = 1.0
+
+# RE2 falls back to simulating the program, instruction by instruction for each byte, when its cache overflows.
+MAX_INSTRUCTIONS = 10_000
+
+_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+# `\C` matches one byte, which may be a part of a character.
+_SINGLE_BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """
+    A compiled pattern. It holds no state and can be used from several threads.
+
+    Attributes:
+        source: the pattern as it was written.
+    """
+
+    source: str
+    _compiled: Any
+
+    def finditer(self, text: str, group: int = 0) -> Iterator[Span]:
+        """
+        All matches in *text* from left to right, apart from each other, in characters: the whole match, or a *group*.
+
+        What is empty, or a group that took no part, is left out.
+
+        Should looking for them take longer than `SECONDS`, which takes a pattern that invites it and a text of tens
+        of thousands of characters made for it, the last span reaches from the next match to the end of the text.
+        """
+        data = encode(text)
+        matches = self._compiled.finditer(data)
+        at, characters, spent = 0, 0, 0.0
+        while True:
+            began = time.thread_time()
+            match = next(matches, None)
+            if match is None:
+                return
+            spent += time.thread_time() - began
+            start, end = match.span(group)
+            if start == end:
+                continue
+            characters += _count(data, at, start)
+            if spent > SECONDS:
+                yield Span(characters, len(text))
+                return
+            length = _count(data, start, end)
+            yield Span(characters, characters + length)
+            at, characters = end, characters + length
+
+    @property
+    def groups(self) -> int:
+        """How many capturing groups the pattern has."""
+        return int(self._compiled.groups)
+
+
+def compile(pattern: str, *, case_sensitive: bool = True) -> Pattern:  # noqa: A001 - as in re
+    """
+    Compile *pattern*, written in the syntax of RE2.
+
+    Args:
+        pattern: as for `re`, without look-around, back-references and possessive or atomic groups.
+        case_sensitive: whether `a` and `A` differ.
+
+    Raises:
+        ConfigError: saying what is wrong with the pattern. There is no falling back to another engine.
+    """
+    if _SINGLE_BYTE.search(pattern):
+        raise ConfigError("the pattern uses `\\C`, which would match a part of a character")
+    options = re2.Options()
+    options.case_sensitive = case_sensitive
+    options.log_errors = False  # RE2 would print to standard error
+    try:
+        compiled = re2.compile(pattern.encode(), options)
+    except UnicodeEncodeError:
+        raise ConfigError("the pattern holds a lone surrogate") from None
+    except re2.error as error:
+        reason = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else error
+        raise ConfigError(
+            f"not a pattern of the linear-time engine (no look-around, no back-references): {reason}"
+        ) from None
+    if compiled.programsize > MAX_INSTRUCTIONS:
+        raise ConfigError(f"the pattern takes {compiled.programsize} instructions, more than {MAX_INSTRUCTIONS}")
+    return Pattern(pattern, compiled)
+
+
+def escape(value: str) -> str:
+    """The pattern that matches exactly *value*."""
+    return str(re2.escape(value))
+
+
+def encode(text: str) -> bytes:
+    """The bytes that RE2 sees: UTF-8, in which a lone surrogate, which has none, is the replacement character."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _LONE_SURROGATES.sub("\ufffd", text).encode()
+
+
+def _count(data: bytes, start: int, end: int) -> int:
+    return len(data[start:end].decode())

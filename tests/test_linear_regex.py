@@ -1,0 +1,113 @@
+import re
+import time
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner_service import linear_regex
+from scanner_service.errors import ConfigError
+from scanner_service.text import Span
+
+alphabet = st.sampled_from("ab1 _-é\U0001f600\u0301\ud83d\x00\nK")
+
+
+def matches(pattern, text, **settings):
+    return [span.of(text) for span in linear_regex.compile(pattern, **settings).finditer(text)]
+
+
+def test_spans_count_characters_and_not_bytes():
+    text = "é\U0001f600 key-1, \U0001f468\u200d\U0001f469 key-22"
+    spans = list(linear_regex.compile(r"key-\d+").finditer(text))
+    assert [span.of(text) for span in spans] == ["key-1", "key-22"]
+    assert spans[0] == Span(3, 8)
+
+
+def test_a_group_can_be_asked_for_instead_of_the_match():
+    pattern = linear_regex.compile("é=(\\w+)?")
+    assert pattern.groups == 1
+    text = "é=one é= é=two"
+    assert [span.of(text) for span in pattern.finditer(text, group=1)] == ["one", "two"]
+
+
+def test_case_counts_unless_it_is_told_not_to():
+    assert matches("key", "key KEY Key") == ["key"]
+    assert matches("key", "key KEY Key", case_sensitive=False) == ["key", "KEY", "Key"]
+    assert matches("straße", "STRAßE", case_sensitive=False) == ["STRAßE"]
+
+
+def test_empty_matches_are_left_out():
+    assert matches("a*", "baab") == ["aa"]
+    assert matches("", "é") == []
+
+
+def test_a_lone_surrogate_does_not_stop_the_search_or_shift_it():
+    assert list(linear_regex.compile("b").finditer("a\ud83db")) == [Span(2, 3)]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(?=a)", "(?<!a)b", r"(a)\1", "a++", "(?>a)", "(", "a**", "[z-a]", "a{2000}", "((a{100}){100}){100}"]
+)
+def test_what_the_engine_cannot_do_is_a_configuration_error(pattern):
+    with pytest.raises(ConfigError, match="linear-time engine"):
+        linear_regex.compile(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [(r"a\C", "part of a character"), ("a\ud800", "lone surrogate"), ("(.{0,900}a){1,1}.{0,900}b", "instructions")],
+)
+def test_what_would_be_slow_or_cut_a_character_is_a_configuration_error(pattern, reason):
+    with pytest.raises(ConfigError, match=reason):
+        linear_regex.compile(pattern)
+
+
+def test_a_refused_pattern_prints_nothing(capfd):
+    with pytest.raises(ConfigError):
+        linear_regex.compile("(")
+    list(linear_regex.compile("[a-q][^u-z]{300}x").finditer("abq" * 3000))
+    assert capfd.readouterr() == ("", "")
+
+
+@given(st.text(alphabet, max_size=40), st.sampled_from(["a+", "[^a]", "é|\U0001f600", r"\d", ".", r"\s[a-z]"]))
+def test_matches_are_those_of_the_standard_library(text, pattern):
+    spans = [match.span() for match in re.finditer(pattern, text)]
+    assert [(span.start, span.end) for span in linear_regex.compile(pattern).finditer(text)] == spans
+
+
+@given(st.text(max_size=20), st.text(max_size=60))
+def test_an_escaped_value_matches_itself(value, text):
+    pattern = linear_regex.compile(linear_regex.escape(value.encode("utf-8", "replace").decode()))
+    assert all(span.of(text) == value for span in pattern.finditer(text))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "unit"),
+    [
+        (r"(a+)+b", "a"),
+        (r"(\w+\s?)*$", "a "),
+        (r"(a|a)*(a|a)*c", "a"),
+        (r"\S+@\S+", "x@y "),
+        ("[a-q][^\n]{14}b", "a"),
+        ("(?:.*a){5}x", "\U0001f600a"),
+    ],
+)
+def test_hostile_patterns_take_time_in_proportion_to_the_text(pattern, unit):
+    compiled = linear_regex.compile(pattern)
+    started = time.thread_time()
+    for _ in compiled.finditer(unit * (200_000 // len(unit))):
+        pass
+    assert time.thread_time() - started < 1.5
+
+
+def test_matches_that_each_look_ahead_to_the_end_are_closed_by_one_long_span(monkeypatch):
+    monkeypatch.setattr(linear_regex, "SECONDS", 0.05)
+    text = "é" + "a" * 200_000
+    started = time.thread_time()
+    spans = list(linear_regex.compile("a[^b]*b|a").finditer(text))
+    assert time.thread_time() - started < 1
+    assert spans[0] == Span(1, 2)
+    assert spans[-1].end == len(text)
+    assert len(spans[-1]) > 1
+    assert all(one.end == two.start for one, two in pairwise(spans))
