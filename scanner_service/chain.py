@@ -12,7 +12,9 @@ from scanner_service.config import Config, PolicyConfig, RuleConfig, options
 from scanner_service.errors import ConfigError
 from scanner_service.findings import Action
 from scanner_service.policy import Policy, Rule
+from scanner_service.sanitizer import Operator
 from scanner_service.scanner import ModelInfo
+from scanner_service.substitutes import check_fakes
 
 
 def build_policies(config: Config, models: Mapping[str, ModelInfo]) -> Mapping[str, Policy]:
@@ -40,7 +42,9 @@ def _build_rules(rules: Sequence[RuleConfig], models: Mapping[str, ModelInfo], w
 def _build_rule(rule: RuleConfig, models: Mapping[str, ModelInfo], where: str) -> Rule:
     try:
         kind = registry.find(rule.kind)
-        scanner = kind.build(options(rule, kind.Config, "options"), models)
+        scanner = kind.build(options(rule, kind.Config), models)
+        if Operator.FAKE in (rule.operator, *rule.operators.values()):
+            check_fakes()
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
     for need in scanner.needs:
@@ -58,6 +62,7 @@ def _build_rule(rule: RuleConfig, models: Mapping[str, ModelInfo], where: str) -
         stops=rule.stops,
         operator=rule.operator,
         operators=rule.operators,
+        fold_variants=rule.fold_variants,
     )
 
 

@@ -34,6 +34,7 @@ class RuleConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     stops: bool = False
     operator: Operator = Operator.REPLACE
     operators: dict[str, Operator] = {}
+    fold_variants: bool = False
     options: dict[str, Any] = {}
 
 
@@ -81,6 +82,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         allow_anonymous: whether the service starts, and answers, without any key.
         metrics_require_key: whether `/metrics` asks for a credential.
         keys: by name of the key, what its holder may do; a key not named here may use every policy.
+        vault_lifetime_seconds: how long replaced values can be put back.
         limits: see `Limits`.
         log_level: of the service's own log.
     """
@@ -92,6 +94,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allow_anonymous: bool = False
     metrics_require_key: bool = False
     keys: dict[str, KeyConfig] = {}
+    vault_lifetime_seconds: Positive = 86_400
     limits: Limits = Limits()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -113,23 +116,34 @@ def load(path: Path) -> Config:
     try:
         config = msgspec.convert(content, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{path}: {_with_policy(content, str(error))}") from None
     _check(path, config)
     return config
 
 
-def options(rule: RuleConfig, type_: type[T], where: str) -> T:
+def options(rule: RuleConfig, type_: type[T]) -> T:
     """
     Decode the options of *rule* into the type that its kind declares.
 
     Raises:
-        ConfigError: naming *where* and the path inside the options.
+        ConfigError: naming the path inside the options.
     """
     try:
         return msgspec.convert(rule.options, type_)
     except msgspec.ValidationError as error:
         message = str(error).replace("`$", "`$.options") if "`$" in str(error) else f"{error} - at `$.options`"
-        raise ConfigError(f"{where}: {message}") from None
+        raise ConfigError(message) from None
+
+
+def _with_policy(content: Any, message: str) -> str:
+    """*message* with the name of the policy at fault, which the decoder does not tell."""
+    if "$.policies[...]" in message:
+        for name, policy in content["policies"].items():
+            try:
+                msgspec.convert(policy, PolicyConfig)
+            except msgspec.ValidationError:
+                return message.replace("$.policies[...]", f"$.policies.{name}")
+    return message
 
 
 def _check(path: Path, config: Config) -> None:

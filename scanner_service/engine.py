@@ -16,6 +16,7 @@ from scanner_service.findings import ScannerResult, ScanResult
 from scanner_service.policy import Rule
 from scanner_service.sanitizer import sanitize
 from scanner_service.scanner import Context, ModelInfo, Need, Prediction
+from scanner_service.substitutes import Substitutes
 from scanner_service.text import Text, View
 from scanner_service.views import VIEWS
 
@@ -66,7 +67,13 @@ class Engine:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def scan(
-        self, rules: Sequence[Rule], text: str, *, prompt: str | None = None, fail_fast: bool = False
+        self,
+        rules: Sequence[Rule],
+        text: str,
+        *,
+        prompt: str | None = None,
+        substitutes: Substitutes | None = None,
+        fail_fast: bool = False,
     ) -> ScanResult:
         """
         Run *rules* over *text*.
@@ -75,6 +82,7 @@ class Engine:
             rules: what to hold the text against, at least one.
             text: a prompt, or an output.
             prompt: the prompt that the output answers, if the text is an output.
+            substitutes: what gives out the stand-ins of redacted values, if not only for this text.
             fail_fast: stop at the first rule that blocks; the others are reported as skipped.
 
         Raises:
@@ -83,7 +91,8 @@ class Engine:
         """
         if not rules:
             raise ValueError("a chain without rules would call everything valid")
-        scan = _Scan(rules, Text(text), None if prompt is None else Text(prompt), fail_fast, self._timeout)
+        context = None if prompt is None else Text(prompt)
+        scan = _Scan(rules, Text(text), context, substitutes or Substitutes(text), fail_fast, self._timeout)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeout):
@@ -122,6 +131,7 @@ class _Scan:
     rules: Sequence[Rule]
     text: Text
     prompt: Text | None
+    substitutes: Substitutes
     fail_fast: bool
     timeout: float
     wanted: dict[Need, Sequence[View]] = field(default_factory=dict)
@@ -155,8 +165,8 @@ class _Scan:
         redactions = [
             edit for rule, result in zip(self.rules, results, strict=True) for edit in rule.redactions(result)
         ]
-        sanitized, replaced = sanitize(self.text.value, redactions)
-        return ScanResult(results, sanitized, replaced)
+        sanitized = sanitize(self.text.value, redactions, self.substitutes)
+        return ScanResult(results, sanitized, self.substitutes.values)
 
     def _run(self, rule: Rule, context: Context) -> None:
         if time.monotonic() > self._deadline:  # nobody waits any more

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,6 +26,12 @@ def spell(label: str, number: int) -> str:
     return f"[{label}_{number}]"
 
 
+def parse(placeholder: str) -> tuple[str, int] | None:
+    """The label and number of an exactly spelled *placeholder*; None if it is not one."""
+    match = _EXACT.fullmatch(placeholder)
+    return (match["label"], int(match["number"])) if match else None
+
+
 def mentions(text: str, labels: Iterable[str]) -> Iterator[Mention]:
     """
     Every stretch of *text* that stands for a placeholder of one of *labels*, in order.
@@ -44,6 +50,21 @@ def mentions(text: str, labels: Iterable[str]) -> Iterator[Mention]:
         if enclosed or _keeps_its_form(core.of(text)):
             placeholder = spell(labels_by_letters[_letters(match["name"])], int(match["number"]))
             yield Mention(placeholder, enclosed or core)
+
+
+def known_mentions(text: str, known: Mapping[str, str]) -> list[Mention]:
+    """The stretches of *text* that stand for one of the *known* stand-ins, in order and apart from each other."""
+    labels = {parsed[0] for parsed in map(parse, known) if parsed}
+    found = [mention for mention in mentions(text, labels) if mention.placeholder in known]
+    if fakes := tuple(sorted((fake for fake in known if parse(fake) is None), key=len, reverse=True)):
+        exact = re.compile("|".join(map(re.escape, fakes)))
+        found += [Mention(match[0], Span(*match.span())) for match in exact.finditer(text)]
+        found.sort(key=lambda mention: mention.span)
+    apart: list[Mention] = []
+    for mention in found:
+        if not apart or mention.span.start >= apart[-1].span.end:
+            apart.append(mention)
+    return apart
 
 
 def _enclosed(match: re.Match[str]) -> Span | None:
@@ -67,11 +88,12 @@ def _pattern(labels: tuple[str, ...]) -> re.Pattern[str]:
     names = "|".join(gap.join(map(re.escape, label.split("_"))) for label in labels)
     return re.compile(
         rf"(?:(?P<open>\\?[\[<{{] ?)|(?<![a-z0-9]))(?P<name>{names}){gap}"
-        rf"(?P<number>[1-9]\d{{0,{MAX_DIGITS - 1}}})(?!\d)(?P<close> ?\\?[\]>}}])?",
+        rf"(?P<number>[1-9]\d{{0,{MAX_DIGITS - 1}}})(?![a-z0-9])(?P<close> ?\\?[\]>}}])?",
         re.IGNORECASE | re.ASCII,
     )
 
 
+_EXACT = re.compile(rf"\[(?P<label>[A-Z][A-Z0-9_]*)_(?P<number>[1-9][0-9]{{0,{MAX_DIGITS - 1}}})\]")
 _CLOSING = {"[": "]", "<": ">", "{": "}"}
 
 

@@ -27,6 +27,7 @@ class Rule:
         stops: whether nothing else runs once this rule blocks.
         operator: what stands where a finding was redacted.
         operators: by label.
+        fold_variants: whether spellings of one value that differ in case, spacing or punctuation share a placeholder.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Rule:
     stops: bool = False
     operator: Operator = Operator.REPLACE
     operators: Mapping[str, Operator] = field(default_factory=dict)
+    fold_variants: bool = False
 
     def judge(self, findings: Iterable[Finding], duration_ms: float = 0.0) -> ScannerResult:
         """Hold *findings* against their thresholds; the one with the highest risk gives the score."""
@@ -88,7 +90,8 @@ class Rule:
         """The edits that follow from *result*."""
         if result.action is Action.REDACT:
             for finding in result.findings:
-                yield Redaction(finding.span, finding.label, self.operators.get(finding.label, self.operator))
+                operator = self.operators.get(finding.label, self.operator)
+                yield Redaction(finding.span, finding.label, operator, self.fold_variants)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from scanner_service.placeholders import mentions, spell
+from scanner_service.placeholders import Mention, known_mentions
+from scanner_service.substitutes import Substitutes
 from scanner_service.text import Span, View
 
 
@@ -14,6 +16,8 @@ class Operator(StrEnum):
     """What stands where a redacted span was."""
 
     REPLACE = "replace"  # a numbered placeholder that can be put back
+    FAKE = "fake"  # a made-up value of the same sort that can be put back
+    HASH = "hash"  # a keyed hash: equal values can be told, none can be put back
     MASK = "mask"  # asterisks, as many as there were characters
     REDACT = "redact"  # nothing
     KEEP = "keep"  # the text itself: found and reported, not edited
@@ -21,11 +25,20 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """One span to edit, what it holds, and what to do with it."""
+    """
+    One span to edit.
+
+    Attributes:
+        span: where.
+        label: what it holds.
+        operator: what to do with it.
+        fold: whether spelling variants of one value share a placeholder.
+    """
 
     span: Span
     label: str
     operator: Operator = Operator.REPLACE
+    fold: bool = False
 
 
 def merge(redactions: Iterable[Redaction]) -> Iterator[Redaction]:
@@ -44,71 +57,41 @@ def merge(redactions: Iterable[Redaction]) -> Iterator[Redaction]:
             continue
         span = Span(group.span.start, max(group.span.end, item.span.end))
         leader, longest = (item, len(item.span)) if len(item.span) > longest else (group, longest)
-        group = Redaction(span, leader.label, leader.operator)
+        group = replace(leader, span=span)
     if group is not None:
         yield group
 
 
-def sanitize(text: str, redactions: Iterable[Redaction]) -> tuple[str, Mapping[str, str]]:
+def sanitize(text: str, redactions: Iterable[Redaction], substitutes: Substitutes) -> str:
     """
     Apply *redactions* to *text* at once.
 
-    Equal values of one label share a placeholder. A placeholder that *text* already contains is never given out,
-    so that whatever carries one in the answer came from here.
-
-    Returns:
-        the edited text, and for each placeholder in it the value it stands for.
+    What lies wholly inside a placeholder that *substitutes* knows is left alone: it is no value but stands for one.
     """
-    placeholders = Placeholders(text)
+    known = list(known_mentions(text, substitutes.values))
     edits = [
-        (item.span, _replacement(item.operator, item.label, item.span.of(text), placeholders))
-        for item in merge(redactions)
+        (item.span, _replacement(item, item.span.of(text), substitutes))
+        for item in merge(item for item in redactions if not _inside(item.span, known))
     ]
-    if not edits:
-        return text, {}
-    return View.identity(text).rewrite(edits).text, placeholders.values
+    return View.identity(text).rewrite(edits).text
 
 
-def _replacement(operator: Operator, label: str, value: str, placeholders: Placeholders) -> str:
-    match operator:
+def _inside(span: Span, mentions: Sequence[Mention]) -> bool:
+    at = bisect_right(mentions, span.start, key=lambda mention: mention.span.start)
+    return at > 0 and span.end <= mentions[at - 1].span.end
+
+
+def _replacement(item: Redaction, value: str, substitutes: Substitutes) -> str:
+    match item.operator:
         case Operator.REPLACE:
-            return placeholders.give(label, value)
+            return substitutes.placeholder(item.label, value, fold=item.fold)
         case Operator.MASK:
             return "*" * len(value)
+        case Operator.HASH:
+            return substitutes.hash(item.label, value)
+        case Operator.FAKE:
+            return substitutes.fake(item.label, value)
         case Operator.REDACT:
             return ""
         case Operator.KEEP:
             return value
-
-
-class Placeholders:
-    """
-    Gives out placeholders, unique within one text.
-
-    Attributes:
-        values: what each placeholder given out stands for.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.values: dict[str, str] = {}
-        self._text = text
-        self._given: dict[tuple[str, str], str] = {}
-        self._next: dict[str, int] = {}
-        self._taken: dict[str, frozenset[str]] = {}
-
-    def give(self, label: str, value: str) -> str:
-        """The placeholder of *value*: the same each time, never one that the text mentions already."""
-        if (label, value) not in self._given:
-            placeholder = self._unused(label)
-            self._given[label, value] = placeholder
-            self.values[placeholder] = value
-        return self._given[label, value]
-
-    def _unused(self, label: str) -> str:
-        if label not in self._taken:
-            self._taken[label] = frozenset(mention.placeholder for mention in mentions(self._text, [label]))
-        while True:
-            self._next[label] = self._next.get(label, 0) + 1
-            placeholder = spell(label, self._next[label])
-            if placeholder not in self._taken[label]:
-                return placeholder

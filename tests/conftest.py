@@ -34,7 +34,9 @@ def word_rule() -> Any:
     """Makes a rule that acts on a word."""
 
     def make(word: str, action: Action = Action.BLOCK, **settings: Any) -> Rule:
-        scanner = WordScanner(word, settings.pop("label", "WORD"), settings.pop("score", 1.0), settings.pop("needs", ()))
+        scanner = WordScanner(
+            word, settings.pop("label", "WORD"), settings.pop("score", 1.0), settings.pop("needs", ())
+        )
         return Rule(name=settings.pop("name", word), kind="word", scanner=scanner, action=action, **settings)
 
     return make

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner_service.placeholders import mentions, spell
+from scanner_service.placeholders import known_mentions, mentions, parse, spell
 
 
 def found(text, *labels):
@@ -13,8 +13,10 @@ def found(text, *labels):
 
 @pytest.mark.parametrize(
     "spelling",
-    ["[PERSON_1]", "[person_1]", "[Person 1]", "[ PERSON_1 ]", "PERSON_1", "person_1", "PERSON 1", "PERSON1"]
-    + ["<PERSON_1>", "{PERSON-1}", r"\[PERSON\_1\]", r"PERSON\_1", "[PERSON1]"],
+    [
+        *("[PERSON_1]", "[person_1]", "[Person 1]", "[ PERSON_1 ]", "PERSON_1", "person_1", "PERSON 1", "PERSON1"),
+        *("<PERSON_1>", "{PERSON-1}", r"\[PERSON\_1\]", r"PERSON\_1", "[PERSON1]"),
+    ],
 )
 def test_a_placeholder_is_recognized_however_an_llm_writes_it(spelling):
     assert found(f"so {spelling}, then") == [("[PERSON_1]", spelling)]
@@ -49,6 +51,22 @@ def test_the_longer_of_two_labels_wins():
 def test_what_is_spelled_is_found_between_any_neighbours(label, number, before, after):
     placeholder = spell(label, number)
     assert (placeholder, placeholder) in found(f"{before}{placeholder}{after}", "PERSON", "EMAIL_ADDRESS")
+
+
+@pytest.mark.parametrize("other", ["PERSON_1", "[PERSON_0]", "[person_1]", "[PERSON_1] ", "[_1]", "[PERSON_01]", ""])
+def test_only_the_exact_spelling_parses(other):
+    assert parse("[EMAIL_ADDRESS_12]") == ("EMAIL_ADDRESS", 12)
+    assert parse(other) is None
+
+
+def test_a_hash_is_not_a_mention_of_the_number_it_begins_with():
+    assert found("[PERSON_3fa9c1d20b77]") == []
+
+
+def test_known_mentions_are_placeholders_and_fakes_in_the_order_of_the_text():
+    known = {"[PERSON_1]": "Ann", "Joan Doe": "Eve"}
+    text = "Joan Doe met person_1 and [PERSON_2]"
+    assert [mention.span.of(text) for mention in known_mentions(text, known)] == ["Joan Doe", "person_1"]
 
 
 @pytest.mark.parametrize("hostile", ["[", "PERSON ", "PERSON_", "[PERSON_1", "1", "\\", "P", "person"])

@@ -1,0 +1,98 @@
+"""Putting values back where their stand-ins are, in text and inside JSON strings."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from scanner_service.placeholders import known_mentions
+from scanner_service.text import Span
+
+
+def restore(text: str, values: Mapping[str, str]) -> str:
+    """
+    Replace each mention of a stand-in in *values* by what it stands for; stand-ins not in *values* stay.
+
+    Where *text* starts like JSON, a value inside a string is escaped as often as strings are nested there, so that
+    the document, and a JSON document inside one of its strings, stays well-formed.
+    """
+    return Restorer(values).restore(text, len(text))
+
+
+class Restorer:
+    """
+    Restores a text that arrives in pieces.
+
+    Args:
+        values: stand-in to value.
+    """
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+        self._strings: _JsonStrings | None = None
+        self._begun = False
+
+    def restore(self, text: str, end: int) -> str:
+        """
+        The first *end* characters of *text* with values put back.
+
+        Args:
+            text: the next piece; what lies past *end* is only looked at, and comes again.
+            end: must not lie inside a mention.
+        """
+        if not self._begun and text.strip():
+            self._begun = True
+            self._strings = _JsonStrings() if _JSON_START.match(text) else None
+        parts: list[str] = []
+        at = 0
+        for mention in known_mentions(text, self._values):
+            if mention.span.start >= end:
+                break
+            parts += text[at : mention.span.start], self._value(text, Span(at, mention.span.start), mention.placeholder)
+            at = mention.span.end
+        self._read(text, Span(at, end))
+        return "".join(parts) + text[at:end]
+
+    def _value(self, text: str, before: Span, placeholder: str) -> str:
+        self._read(text, before)
+        value = self._values[placeholder]
+        for _ in range(self._strings.depth if self._strings else 0):
+            value = json.dumps(value, ensure_ascii=False)[1:-1]
+        return value
+
+    def _read(self, text: str, span: Span) -> None:
+        if self._strings:
+            self._strings.read(text, span)
+
+
+class _JsonStrings:
+    """
+    How many JSON strings deep a position lies.
+
+    A quotation mark after an odd number of backslashes belongs to the JSON inside the string, if the string holds
+    JSON, and to its text otherwise.
+    """
+
+    def __init__(self) -> None:
+        self._holds_json: list[bool] = []  # one entry for each open string, the outermost first
+
+    @property
+    def depth(self) -> int:
+        return len(self._holds_json)
+
+    def read(self, text: str, span: Span) -> None:
+        """Go on over *span* of *text*; the rest of *text* is only looked at."""
+        for quote in _QUOTE.finditer(text, span.start, span.end):
+            backslashes, level = len(quote[0]) - 1, 1
+            while backslashes % 2:
+                backslashes, level = backslashes // 2, level + 1
+            if level <= self.depth:
+                del self._holds_json[level - 1 :]
+            elif level == self.depth + 1 and (level == 1 or self._holds_json[-1]):
+                self._holds_json.append(_JSON_INSIDE.match(text, quote.end()) is not None)
+
+
+_QUOTE = re.compile(r'\\*"')
+_JSON_INSIDE = re.compile(r'(?:\\n|\s)*[\[{](?:\\n|\s)*(?:\\*["{\[\]}]|[-\d])')
+_JSON_START = re.compile(r'(?:\s*```(?:json)?)?\s*(?:\{\s*["}]|\[\s*["{\[\]\d-])')

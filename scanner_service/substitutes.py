@@ -1,0 +1,134 @@
+"""What stands in for a redacted value: a numbered placeholder, a keyed hash or a consistent fake."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from scanner_service.errors import ConfigError
+from scanner_service.placeholders import mentions, parse, spell
+
+HASH_DIGITS = 12  # 48 bits: values of one label in one text do not collide in practice
+
+
+class Substitutes:
+    """
+    Gives out stand-ins, unique within one text or one conversation.
+
+    Args:
+        text: stand-ins that it already mentions are not given out.
+        known: stand-ins of earlier turns and the values they stand for; equal values keep theirs.
+        key: of the hashes and fakes, so that they are the same in every worker and tell nothing without it.
+
+    Attributes:
+        values: what each stand-in stands for, the known ones included; hashes are not among them.
+    """
+
+    def __init__(self, text: str, known: Mapping[str, str] | None = None, key: bytes = b"") -> None:
+        self.values: dict[str, str] = dict(known or {})
+        self._text = text
+        self._key = key
+        self._given: dict[tuple[str, str], str] = {}
+        self._next: dict[str, int] = {}
+        self._taken: dict[str, frozenset[str]] = {}
+        for stand_in, value in self.values.items():
+            if (parsed := parse(stand_in)) is not None:
+                self._given.setdefault((parsed[0], value), stand_in)
+
+    def read_on(self, text: str) -> None:
+        """Go on with another piece of the same text; what was given out stays given."""
+        self._text = text
+        self._taken.clear()
+
+    def placeholder(self, label: str, value: str, *, fold: bool = False) -> str:
+        """
+        The numbered placeholder of *value*.
+
+        Args:
+            fold: whether spellings that differ only in case, spacing or punctuation share one.
+        """
+        identity = (label, _fold(value) if fold else value)
+        if identity not in self._given:
+            self._given[identity] = self._unused(label)
+            self.values[self._given[identity]] = value
+        return self._given[identity]
+
+    def hash(self, label: str, value: str) -> str:
+        """A keyed hash of *value* that cannot be put back: `[PERSON_3fa9c1d20b77]`."""
+        return f"[{label}_{self._digest(label, value).hex()[:HASH_DIGITS]}]"
+
+    def fake(self, label: str, value: str) -> str:
+        """A made-up value of the same sort, the same each time; a placeholder where there is no such sort."""
+        identity = (f"fake {label}", value)
+        if identity not in self._given:
+            made_up = self._make_up(label, value)
+            if made_up is None:
+                return self.placeholder(label, value)
+            self._given[identity] = made_up
+            self.values[made_up] = value
+        return self._given[identity]
+
+    def _make_up(self, label: str, value: str) -> str | None:
+        maker = FAKES.get(label)
+        if maker is None:
+            return None
+        faker = _faker()
+        faker.seed_instance(int.from_bytes(self._digest(label, value)[:8]))
+        for _ in range(20):
+            made_up = maker(faker)
+            if made_up not in self.values and made_up != value and made_up not in self._text:
+                return made_up
+        return None
+
+    def _digest(self, label: str, value: str) -> bytes:
+        return hmac.digest(self._key, f"{label}\0{value}".encode("utf-8", "surrogatepass"), hashlib.sha256)
+
+    def _unused(self, label: str) -> str:
+        if label not in self._taken:
+            self._taken[label] = frozenset(mention.placeholder for mention in mentions(self._text, [label]))
+        while True:
+            self._next[label] = self._next.get(label, 0) + 1
+            placeholder = spell(label, self._next[label])
+            if placeholder not in self._taken[label] and placeholder not in self.values:
+                return placeholder
+
+
+def _fold(value: str) -> str:
+    return "".join(character for character in value.casefold() if character.isalnum())
+
+
+# Domains and networks are those that RFC 2606 and RFC 5737 reserve for examples.
+FAKES: Mapping[str, Callable[[Any], str]] = {
+    "CREDIT_CARD": lambda faker: str(faker.credit_card_number()),
+    "DATE": lambda faker: str(faker.date()),
+    "DATE_TIME": lambda faker: str(faker.date()),
+    "EMAIL_ADDRESS": lambda faker: str(faker.ascii_safe_email()),
+    "IBAN_CODE": lambda faker: str(faker.iban()),
+    "IP_ADDRESS": lambda faker: f"203.0.113.{faker.random_int(1, 254)}",
+    "LOCATION": lambda faker: str(faker.city()),
+    "ORGANIZATION": lambda faker: str(faker.company()),
+    "PERSON": lambda faker: f"{faker.first_name()} {faker.last_name()}",
+    "PHONE_NUMBER": lambda faker: f"+1 {faker.random_int(201, 989)} 555 01{faker.random_int(0, 99):02}",
+    "URL": lambda faker: f"https://{faker.user_name()}.example/",
+    "US_SSN": lambda faker: str(faker.ssn()),
+}
+
+
+def check_fakes() -> None:
+    """
+    Make sure that fakes can be made.
+
+    Raises:
+        ConfigError: if the library is not installed; the message says how to get it.
+    """
+    if importlib.util.find_spec("faker") is None:
+        raise ConfigError("the operator `fake` needs the package `faker`: pip install 'scanner-service[fake]'")
+
+
+def _faker() -> Any:
+    # Imported late: 60 modules that only this operator needs.
+    return importlib.import_module("faker").Faker("en_US")

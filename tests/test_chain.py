@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from scanner_service.chain import build_policies
+from scanner_service.config import Config
+from scanner_service.errors import ConfigError
+from scanner_service.scanner import ModelInfo
+
+MODELS = {"guard": ModelInfo(frozenset({"INJECTION", "TOXICITY"}), Path("tokenizer.json"), "d" * 64)}
+RULE = {"name": "injection", "kind": "classifier", "options": {"labels": ["INJECTION"]}}
+
+
+def build(models=MODELS, **changes):
+    rule = RULE | changes
+    return build_policies(
+        msgspec.convert({"policies": {"default": {"prompt": [rule], "output": [rule]}}}, Config), models
+    )
+
+
+def test_a_rule_carries_what_the_configuration_says():
+    rule = build(threshold=0.8, on_error="allow", optional=True)["default"].prompt[0]
+    assert (rule.name, rule.kind, rule.threshold, rule.on_error, rule.optional) == (
+        "injection",
+        "classifier",
+        0.8,
+        "allow",
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"kind": "clasifier"}, "clasifier"),
+        ({"options": {"labels": ["NONSENSE"]}}, "$.options.labels"),
+        ({"options": {"labels": ["INJECTION"], "model": "other"}}, "$.options.model"),
+        ({"options": {"labels": ["INJECTION"], "views": ["sideways"]}}, "$.options.views"),
+        ({"options": {"labels": ["INJECTION"], "view": "raw"}}, "view"),
+        ({"options": {"labels": []}}, "$.options.labels"),
+    ],
+)
+def test_an_error_names_policy_rule_and_option(changes, path):
+    with pytest.raises(ConfigError) as error:
+        build(**changes)
+    assert "policy `default`, prompt, rule `injection`" in str(error.value)
+    assert path in str(error.value)
+
+
+def test_the_digest_changes_with_a_threshold_and_with_a_model():
+    digest = build()["default"].digest
+    assert build()["default"].digest == digest
+    assert build(threshold=0.9)["default"].digest != digest
+    other = {"guard": ModelInfo(MODELS["guard"].labels, MODELS["guard"].tokenizer, "e" * 64)}
+    assert build(other)["default"].digest != digest

@@ -1,0 +1,59 @@
+import pytest
+
+from scanner_service import config
+from scanner_service.errors import ConfigError
+
+RULE = "{name: one, kind: secrets}"
+SMALL = f"policies: {{default: {{prompt: [{RULE}], output: [{RULE}]}}}}\n"
+
+
+def load(tmp_path, content):
+    path = tmp_path / "policy.yaml"
+    path.write_text(content)
+    return config.load(path)
+
+
+def test_the_shipped_configuration_loads():
+    assert config.load(config.DEFAULT_CONFIG).default_policy == "default"
+
+
+def test_defaults_are_the_safe_ones(tmp_path):
+    loaded = load(tmp_path, SMALL)
+    rule = loaded.policies["default"].prompt[0]
+    assert (rule.action, rule.on_error, rule.optional) == ("block", "block", False)
+    assert loaded.allow_anonymous is False
+
+
+@pytest.mark.parametrize(
+    ("content", "path"),
+    [
+        (SMALL + "surprise: 1\n", "surprise"),
+        (SMALL.replace("kind: secrets", "kind: secrets, treshold: 0.5", 1), "$.policies.default.prompt[0]"),
+        (SMALL.replace("kind: secrets", "kind: secrets, threshold: 1.5", 1), "$.policies.default.prompt[0].threshold"),
+        (SMALL.replace("kind: secrets", "kind: secrets, on_error: ignore", 1), "$.policies.default.prompt[0].on_error"),
+        (SMALL.replace("name: one", "name: One Two", 1), "$.policies.default.prompt[0].name"),
+        ("policies: {}\n", "$.policies"),
+        (SMALL + "default_policy: strict\n", "$.default_policy"),
+        (SMALL + "scan_timeout_seconds: 0\n", "$.scan_timeout_seconds"),
+        (SMALL + "limits: {max_body_bytes: many}\n", "$.limits.max_body_bytes"),
+        (SMALL + "keys: {team: {policies: [strict]}}\n", "$.keys.team.policies"),
+        ("policies: {default: {prompt: [], output: []}}\n", "prompt"),
+        (
+            f"policies: {{default: {{prompt: [{RULE}, {RULE}], output: [{RULE}]}}}}\n",
+            "$.policies.default.prompt[1].name",
+        ),
+        (SMALL + SMALL, "occurs twice"),
+        ("policies: [\n", "not YAML"),
+        ("!!python/object/apply:os.getcwd []\n", "not YAML"),
+    ],
+)
+def test_an_error_names_the_file_and_the_path_in_it(tmp_path, content, path):
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, content)
+    assert "policy.yaml" in str(error.value)
+    assert path in str(error.value)
+
+
+def test_a_missing_file_is_a_configuration_error(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read"):
+        config.load(tmp_path / "nowhere.yaml")

@@ -1,0 +1,170 @@
+import asyncio
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from scanner_service.engine import Engine
+from scanner_service.errors import DeadlineExceeded, ModelError, Overloaded
+from scanner_service.findings import Action, Finding
+from scanner_service.policy import Rule
+from scanner_service.scanner import Need, Prediction
+from scanner_service.testing import FakeModels
+from scanner_service.text import Span
+
+MARKER = "the text itself"
+
+
+@dataclass(frozen=True)
+class ModelScanner:
+    """Reports what the model predicts."""
+
+    needs: tuple[Need, ...] = (Need("guard"),)
+
+    def scan(self, text, context):
+        for need in self.needs:
+            for view, predictions in context.predictions[need]:
+                for prediction in predictions:
+                    yield Finding(prediction.label, prediction.score, view.to_original(prediction.span), need.view)
+
+
+@dataclass(frozen=True)
+class FailingScanner:
+    needs: tuple[Need, ...] = ()
+
+    def scan(self, text, context):
+        raise RuntimeError(text.value)
+
+
+@dataclass(frozen=True)
+class SlowScanner:
+    seconds: float
+    needs: tuple[Need, ...] = ()
+
+    def scan(self, text, context):
+        time.sleep(self.seconds)
+        return ()
+
+
+def rule(scanner, name="rule", **settings):
+    return Rule(name=name, kind="test", scanner=scanner, action=settings.pop("action", Action.BLOCK), **settings)
+
+
+def whole(text):
+    return [Prediction("INJECTION", 0.9, Span(0, len(text)))]
+
+
+def scan(rules, text="a text", models=None, timeout=5.0, **settings):
+    engine = Engine(models or FakeModels({"guard": whole}), timeout)
+    try:
+        return asyncio.run(engine.scan(rules, text, **settings))
+    finally:
+        engine.close()
+
+
+def test_a_chain_without_rules_is_refused():
+    with pytest.raises(ValueError, match="without rules"):
+        scan([])
+
+
+def test_results_come_in_the_order_of_the_rules(word_rule):
+    result = scan([rule(ModelScanner(), "model"), word_rule("text"), word_rule("none")])
+    assert [one.scanner for one in result.results] == ["model", "text", "none"]
+    assert [one.triggered for one in result.results] == [True, True, False]
+
+
+def test_equal_needs_and_equal_views_run_the_model_once():
+    models = FakeModels({"guard": whole})
+    both = ModelScanner((Need("guard", "raw"), Need("guard", "normalized")))
+    scan([rule(both, "one"), rule(ModelScanner(), "two")], models=models)
+    assert models.calls == [("guard", "a text")]
+
+
+def test_a_scanner_that_raises_blocks_and_says_so(caplog):
+    result = scan([rule(FailingScanner())], MARKER)
+    assert not result.is_valid
+    assert (result.results[0].error, result.results[0].score) == ("scanner_failed", None)
+    assert MARKER not in caplog.text
+    assert caplog.records[0].which == "rule"
+
+
+def test_a_scanner_that_raises_is_excused_when_the_rule_says_so():
+    result = scan([rule(FailingScanner(), on_error=Action.ALLOW)])
+    assert result.is_valid
+    assert result.results[0].error == "scanner_failed"
+
+
+def test_a_model_that_fails_excuses_only_the_rules_that_need_it(word_rule, caplog):
+    def fail(text):
+        raise ModelError(text)
+
+    result = scan([rule(ModelScanner(), "model"), word_rule("none")], MARKER, FakeModels({"guard": fail}))
+    assert [one.error for one in result.results] == ["model_failed", None]
+    assert not result.is_valid
+    assert MARKER not in caplog.text
+
+
+def test_an_overloaded_model_is_an_answer_of_its_own_not_a_result():
+    def refuse(text):
+        raise Overloaded("queue is full")
+
+    with pytest.raises(Overloaded):
+        scan([rule(ModelScanner())], models=FakeModels({"guard": refuse}))
+
+
+def test_a_rule_that_stops_keeps_the_models_from_running(word_rule):
+    models = FakeModels({"guard": whole})
+    result = scan([rule(ModelScanner(), "model"), word_rule("text", stops=True)], models=models)
+    assert models.calls == []
+    assert [one.error for one in result.results] == ["skipped", None]
+    assert not result.is_valid
+
+
+def test_fail_fast_stops_at_the_first_block(word_rule):
+    result = scan([word_rule("text"), rule(FailingScanner(), "never")], fail_fast=True)
+    assert [one.error for one in result.results] == [None, "skipped"]
+
+
+def test_redactions_of_all_rules_are_applied_in_one_pass(word_rule):
+    rules = [word_rule("Ann", Action.REDACT, label="PERSON"), word_rule("Ann Lee", Action.REDACT, label="FULL_NAME")]
+    result = scan(rules, "I am Ann Lee.")
+    assert result.is_valid
+    assert result.sanitized == "I am [FULL_NAME_1]."
+    assert result.replaced == {"[FULL_NAME_1]": "Ann Lee"}
+
+
+def test_the_deadline_is_kept_by_the_clock_of_the_caller():
+    started = time.perf_counter()
+    with pytest.raises(DeadlineExceeded):
+        scan([rule(SlowScanner(1.0))], timeout=0.2)
+    assert 0.2 <= time.perf_counter() - started < 0.25
+
+
+def test_the_event_loop_is_free_while_a_scanner_works():
+    async def longest_pause():
+        engine = Engine(FakeModels({}), 5.0)
+        task = asyncio.create_task(engine.scan([rule(SlowScanner(0.3))], "a text"))
+        pauses = []
+        while not task.done():
+            started = time.perf_counter()
+            await asyncio.sleep(0.001)
+            pauses.append(time.perf_counter() - started)
+        engine.close()
+        return sorted(pauses)[len(pauses) * 9 // 10], await task
+
+    pause, result = asyncio.run(longest_pause())
+    assert pause < 0.05
+    assert result.is_valid
+
+
+def test_a_scanner_sees_the_prompt_of_an_output():
+    @dataclass(frozen=True)
+    class Echo:
+        needs: tuple[Need, ...] = ()
+
+        def scan(self, text, context):
+            if context.prompt is not None and context.prompt.value in text.value:
+                yield Finding("ECHO", 1.0, Span(0, len(text)))
+
+    assert not scan([rule(Echo())], "you said: hello", prompt="hello").is_valid
+    assert scan([rule(Echo())], "you said: hello").is_valid

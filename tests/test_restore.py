@@ -1,0 +1,70 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner_service.restore import Restorer, restore
+
+VALUES = {"[PERSON_1]": "Ann", "[PERSON_12]": "Bob", "[QUOTE_1]": 'a "b" \\ c\nd\t\x01é'}
+
+
+def test_values_come_back_exactly():
+    assert restore("Dear [PERSON_1], dear [PERSON_12].", VALUES) == "Dear Ann, dear Bob."
+
+
+@pytest.mark.parametrize("spelling", ["person_1", "[Person 1]", "PERSON 1", r"\[PERSON\_1\]", "<PERSON_1>"])
+def test_values_come_back_when_the_llm_changed_the_spelling(spelling):
+    assert restore(f"Dear {spelling}, hello", VALUES) == "Dear Ann, hello"
+
+
+def test_a_stand_in_that_the_vault_does_not_know_is_left_alone():
+    assert restore("[PERSON_2] and PERSON_123 and [CITY_1]", VALUES) == "[PERSON_2] and PERSON_123 and [CITY_1]"
+
+
+def test_a_value_that_looks_like_a_placeholder_is_not_restored_again():
+    assert restore("[A_1]", {"[A_1]": "[B_1]", "[B_1]": "secret"}) == "[B_1]"
+
+
+def test_fakes_are_put_back_by_their_exact_spelling():
+    assert restore("Ask Joan Doe.", {"Joan Doe": "Ann", "[PERSON_1]": "Eve"}) == "Ask Ann."
+
+
+@given(st.text(), st.dictionaries(st.text(max_size=5), st.just("say [QUOTE_1] twice: [QUOTE_1]"), max_size=3))
+def test_a_value_in_a_json_string_is_escaped(key, document):
+    document = {"first": f"{key} ", **document}
+    restored = json.loads(restore(json.dumps(document), VALUES))
+    assert restored == {k: v.replace("[QUOTE_1]", VALUES["[QUOTE_1]"]) for k, v in document.items()}
+
+
+def test_a_value_in_the_arguments_of_a_tool_call_is_escaped_twice():
+    arguments = json.dumps({"to": "[PERSON_1]", "body": 'He said "hi": [QUOTE_1]'})
+    call = json.dumps(
+        {"name": "mail", "note": 'see "[QUOTE_1]"', "arguments": arguments, "after": "[QUOTE_1]"}, indent=1
+    )
+    restored = json.loads(restore(call, VALUES))
+    assert json.loads(restored["arguments"]) == {"to": "Ann", "body": 'He said "hi": ' + VALUES["[QUOTE_1]"]}
+    assert restored["note"] == f'see "{VALUES["[QUOTE_1]"]}"'
+    assert restored["after"] == VALUES["[QUOTE_1]"]
+
+
+def test_a_fenced_json_document_is_treated_as_json():
+    document = restore('```json\n{"to": "[QUOTE_1]"}\n```', VALUES)
+    assert json.loads(document.removeprefix("```json").removesuffix("```")) == {"to": VALUES["[QUOTE_1]"]}
+
+
+def test_text_that_only_begins_with_a_bracket_is_not_json():
+    assert restore('[PERSON_1] said "[QUOTE_1]"', VALUES) == f'Ann said "{VALUES["[QUOTE_1]"]}"'
+
+
+@given(
+    st.lists(st.sampled_from(['{"a": "', "[QUOTE_1]", '\\"', '"', " ", "x", "[PERSON_1]", '", "b": "']), max_size=12)
+)
+def test_pieces_give_the_same_text_as_the_whole(parts):
+    text = "".join(parts)
+    ends = [sum(map(len, parts[:index])) for index in range(len(parts) + 1)]
+    restorer, at, out = Restorer(VALUES), 0, ""
+    for end in ends[1:]:
+        out += restorer.restore(text[at:], end - at)
+        at = end
+    assert out == restore(text, VALUES)
