@@ -64,17 +64,10 @@ def answer(pieces, rules=RULES):
 
 WORDS = st.sampled_from(
     [
-        "hello",
-        "ann@example.com",
-        "4111 1111 1111 1111",
-        "[PERSON_1]",
-        "person_12",
-        "[City 1]",
-        "x" * 150,
-        "\n",
+        *("hello", "ann@example.com", "4111 1111 1111 1111", "[PERSON_1]", "person_12", "[City 1]", "x" * 150, "\n"),
+        *("-----BEGIN KEY-----", "-----END KEY-----", "a" * 90 + "@example.com", "1111", "lorem ipsum dolor sit amet"),
         "é\U0001f600",
     ]
-    + ["-----BEGIN KEY-----", "-----END KEY-----", "a" * 90 + "@example.com", "1111", "lorem ipsum dolor sit amet"]
 )
 
 
