@@ -61,6 +61,9 @@ class Scanner(Protocol):
     """
     A pure function from a text to findings: no I/O, no state, no policy.
 
+    A scanner that can only judge a text as a whole, such as a length, also says `whole_text = True`; in a stream it
+    then judges when the text is complete.
+
     Attributes:
         needs: the models to run first.
     """

@@ -212,8 +212,12 @@ class _Window:
         return replace(result, findings=findings)
 
     def leaves_open(self, span: Span) -> bool:
-        """Whether *span* may go on behind this window. What covers all of it, as a classifier's does, has no end."""
-        return not self.complete and span.end == self.end and span.start > self.start
+        """
+        Whether *span* may go on behind this window.
+
+        What covers the context too, as the finding of a classifier does, says nothing about where it ends.
+        """
+        return not self.complete and span.end == self.end and (span.start > self.start or self.start == self.done)
 
 
 def _combine(before: ScannerResult | None, now: ScannerResult) -> ScannerResult:

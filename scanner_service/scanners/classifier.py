@@ -25,9 +25,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         views: the derivations of the text that the model looks at; equal ones are looked at once.
     """
 
-    labels: Annotated[list[str], msgspec.Meta(min_length=1)]
+    labels: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     model: str = "guard"
-    views: Annotated[list[str], msgspec.Meta(min_length=1)] = ["raw", "normalized", "decoded"]
+    views: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("raw", "normalized", "decoded")
 
 
 @dataclass(frozen=True, slots=True)
