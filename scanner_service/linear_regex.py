@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,9 +32,11 @@ class Pattern:
 
     Attributes:
         source: the pattern as it was written.
+        case_sensitive: whether `a` and `A` differ.
     """
 
     source: str
+    case_sensitive: bool
     _compiled: Any
 
     def finditer(self, text: str, group: int = 0) -> Iterator[Span]:
@@ -72,6 +74,33 @@ class Pattern:
         return int(self._compiled.groups)
 
 
+class PatternSet:
+    """
+    Many patterns over one text at the price of a few: one pass says which of them can match at all.
+
+    Args:
+        patterns: in the order in which `candidates` counts them.
+    """
+
+    # Ends every searched text. That it is not seen means that RE2 ran out of memory, which it does not report.
+    _SENTINEL = "\x01end of text\x02"
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self._patterns = tuple(patterns)
+        self._filter = re2.Filter()
+        for pattern in patterns:
+            self._filter.Add(pattern.source.encode(), _options(pattern.case_sensitive))
+        self._filter.Add(self._SENTINEL.encode(), _options(case_sensitive=True))
+        self._filter.Compile()
+
+    def candidates(self, text: str) -> Sequence[int]:
+        """The indices, in order, of all patterns that match *text* and of some that do not."""
+        found = self._filter.Match(encode(text) + self._SENTINEL.encode(), potential=True) or []
+        if len(self._patterns) not in found:
+            return range(len(self._patterns))
+        return [index for index in sorted(found) if index < len(self._patterns)]
+
+
 def compile(pattern: str, *, case_sensitive: bool = True) -> Pattern:  # noqa: A001 - as in re
     """
     Compile *pattern*, written in the syntax of RE2.
@@ -85,11 +114,8 @@ def compile(pattern: str, *, case_sensitive: bool = True) -> Pattern:  # noqa: A
     """
     if _SINGLE_BYTE.search(pattern):
         raise ConfigError("the pattern uses `\\C`, which would match a part of a character")
-    options = re2.Options()
-    options.case_sensitive = case_sensitive
-    options.log_errors = False  # RE2 would print to standard error
     try:
-        compiled = re2.compile(pattern.encode(), options)
+        compiled = re2.compile(pattern.encode(), _options(case_sensitive))
     except UnicodeEncodeError:
         raise ConfigError("the pattern holds a lone surrogate") from None
     except re2.error as error:
@@ -99,7 +125,7 @@ def compile(pattern: str, *, case_sensitive: bool = True) -> Pattern:  # noqa: A
         ) from None
     if compiled.programsize > MAX_INSTRUCTIONS:
         raise ConfigError(f"the pattern takes {compiled.programsize} instructions, more than {MAX_INSTRUCTIONS}")
-    return Pattern(pattern, compiled)
+    return Pattern(pattern, case_sensitive, compiled)
 
 
 def escape(value: str) -> str:
@@ -117,3 +143,10 @@ def encode(text: str) -> bytes:
 
 def _count(data: bytes, start: int, end: int) -> int:
     return len(data[start:end].decode())
+
+
+def _options(case_sensitive: bool) -> Any:
+    options = re2.Options()
+    options.case_sensitive = case_sensitive
+    options.log_errors = False  # RE2 would print to standard error
+    return options

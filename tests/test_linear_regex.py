@@ -111,3 +111,30 @@ def test_matches_that_each_look_ahead_to_the_end_are_closed_by_one_long_span(mon
     assert spans[-1].end == len(text)
     assert len(spans[-1]) > 1
     assert all(one.end == two.start for one, two in pairwise(spans))
+
+
+PATTERNS = ["gh[ps]_[a-z]{3}", r"(?i:asana)\W(\w+)", r"[a-f0-9]{4}-us\d", "é+x", r"\d{3}", "\U0001f600", "K"]
+
+
+@given(st.text(st.sampled_from("gh_psabcASANAasana =0123-us\U0001f600éxkK\ud83d\x01"), max_size=40))
+def test_a_set_never_leaves_out_a_pattern_that_matches(text):
+    patterns = [linear_regex.compile(pattern, case_sensitive=index != 6) for index, pattern in enumerate(PATTERNS)]
+    candidates = linear_regex.PatternSet(patterns).candidates(text)
+    assert {index for index, pattern in enumerate(patterns) if any(pattern.finditer(text))} <= set(candidates)
+
+
+def test_a_set_leaves_out_most_of_what_cannot_match():
+    patterns = [linear_regex.compile(f"word{index:04}[a-z]+") for index in range(1000)]
+    assert list(linear_regex.PatternSet(patterns).candidates("a word0017x and word0400y")) == [17, 400]
+    assert list(linear_regex.PatternSet(patterns).candidates("nothing")) == []
+
+
+def test_a_set_whose_engine_gives_up_leaves_nothing_out():
+    patterns = linear_regex.PatternSet([linear_regex.compile(word) for word in ("one", "two", "three")])
+
+    class GivesUp:
+        def Match(self, text, potential):  # noqa: N802 - the name is RE2's
+            return None
+
+    patterns._filter = GivesUp()
+    assert list(patterns.candidates("nothing")) == [0, 1, 2]
