@@ -20,6 +20,7 @@ LAYERS = [
     ["scanners", "inference", "logs"],
     ["config", "registry"],
     ["chain", "engine", "testing"],
+    ["stream"],
     ["metrics"],
     ["http"],
     ["asgi", "server", "cli", "__main__"],

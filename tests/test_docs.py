@@ -1,0 +1,84 @@
+"""What the documentation says is true: every key, kind, error code and example."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from scanner_service import config, errors, registry
+from scanner_service.sanitizer import Operator
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def documented_rows(path, heading):
+    """The names in the first column of the table under *heading*, with their defaults."""
+    section = (DOCS / path).read_text(encoding="utf-8").split(f"\n## {heading}", 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"^\| `([a-z_A-Z]+)` \| ([^|]*?) \|", section, re.MULTILINE)
+    return {name: default.strip("`") for name, default in rows}
+
+
+def as_documented(value):
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@pytest.mark.parametrize(
+    ("type_", "heading"),
+    [
+        (config.Config, "The file"),
+        (config.PolicyConfig, "A policy"),
+        (config.RuleConfig, "A rule"),
+        (config.KeyConfig, "A key"),
+        (config.Limits, "Limits"),
+    ],
+)
+def test_every_key_of_the_configuration_is_documented_with_its_default(type_, heading):
+    rows = documented_rows("configuration.md", heading)
+    fields = msgspec.structs.fields(type_)
+    assert set(rows) == {field.name for field in fields}
+    for field in fields:
+        default = field.default
+        if default is not msgspec.NODEFAULT and not isinstance(default, msgspec.Struct):
+            assert rows[field.name] == as_documented(msgspec.to_builtins(default)), field.name
+
+
+def test_every_operator_is_documented():
+    assert set(documented_rows("configuration.md", "Operators")) == {operator.value for operator in Operator}
+
+
+def test_every_kind_has_a_section_that_names_all_its_options():
+    text = (DOCS / "scanners.md").read_text(encoding="utf-8")
+    for kind in registry.kinds():
+        section = text.split(f"\n## {kind}\n", 1)[1].split("\n## ", 1)[0]
+        for field in msgspec.structs.fields(registry.find(kind).Config):
+            assert f"`{field.name}`" in section, f"{kind}: {field.name}"
+
+
+def test_every_error_code_is_documented():
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    classes = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
+    for code in {error.code for error in classes} - {"config_error", "request_error", "model_error"}:
+        assert f"`{code}`" in text, code
+
+
+def test_every_environment_variable_in_the_code_is_documented():
+    text = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    for path in Path(config.__file__).parent.rglob("*.py"):
+        for name in re.findall(r"\bSCANNER_[A-Z_]+\b", path.read_text(encoding="utf-8")):
+            assert f"`{name}`" in text, f"{path.name}: {name}"
+
+
+def test_the_example_of_a_kind_runs():
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "extending.md").read_text(encoding="utf-8"), re.DOTALL)
+    namespace: dict = {"__name__": "extending"}
+    for block in blocks:
+        exec(compile(block, "docs/extending.md", "exec", dont_inherit=True), namespace)
+
+
+def test_links_between_documents_lead_somewhere():
+    for path in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text(encoding="utf-8")):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
