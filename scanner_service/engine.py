@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Protocol
 
 from scanner_service.errors import DeadlineExceeded, ModelError, Overloaded
 from scanner_service.findings import ScannerResult, ScanResult
+from scanner_service.logs import describe_failure
 from scanner_service.policy import Rule
 from scanner_service.sanitizer import sanitize
 from scanner_service.scanner import Context, ModelInfo, Need, Prediction
@@ -101,6 +101,8 @@ class Engine:
                 return await loop.run_in_executor(self._threads, scan.finish, predicted)
         except TimeoutError:
             raise DeadlineExceeded("the scan did not end in time") from None
+        finally:
+            scan.abandon()
 
     async def _predict(self, wanted: Mapping[Need, Sequence[View]]) -> _Predicted:
         calls = list({(need.model, view.text): None for need, views in wanted.items() for view in views})
@@ -142,6 +144,10 @@ class _Scan:
     def __post_init__(self) -> None:
         self._deadline = time.monotonic() + self.timeout
 
+    def abandon(self) -> None:
+        """Nobody waits any more: what still runs in a thread ends before its next rule."""
+        self._deadline = 0.0
+
     def prepare(self) -> None:
         """Run the rules that need no model, then derive what the others need, unless a rule has stopped the scan."""
         for rule in self.rules:
@@ -169,7 +175,7 @@ class _Scan:
         return ScanResult(results, sanitized, self.substitutes.values)
 
     def _run(self, rule: Rule, context: Context) -> None:
-        if time.monotonic() > self._deadline:  # nobody waits any more
+        if time.monotonic() > self._deadline:
             raise DeadlineExceeded("the scan did not end in time")
         result = rule.skip() if self._stopped else self._result(rule, context)
         self._results[rule.name] = result
@@ -192,6 +198,4 @@ def _ms_since(started: float) -> float:
 
 
 def _log_failure(what: str, name: str, error: BaseException) -> None:
-    # The message of an exception may quote the text, so only its type and place are logged.
-    frames = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-3:]]
-    log.error("could not run", extra={"what": what, "which": name, "error": type(error).__name__, "at": frames})
+    log.error("could not run", extra={"what": what, "which": name, **describe_failure(error)})

@@ -11,6 +11,8 @@ The errors of the service. Codes are part of the API, messages are not, and neit
     - Forbidden
     - RequestTooLarge
     - UnsupportedMediaType
+    - BodyTimeout
+    - CallerGone
     - RateLimited
     - InvalidVaultToken
   + Overloaded
@@ -84,6 +86,18 @@ class UnsupportedMediaType(RequestError):
     """The content type of the body is not `application/json`."""
 
     code = "unsupported_media_type"
+
+
+class BodyTimeout(RequestError):
+    """The body did not arrive within `body_timeout_seconds`."""
+
+    code = "body_timeout"
+
+
+class CallerGone(RequestError):
+    """The caller hung up; what was done for it is given up."""
+
+    code = "caller_gone"
 
 
 class RateLimited(RequestError):

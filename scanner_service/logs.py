@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
 
 import msgspec
@@ -37,3 +38,9 @@ def configure(level: str) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
+
+
+def describe_failure(error: BaseException) -> dict[str, object]:
+    """What may be logged about *error*: its type and place. Its message could quote a text."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    return {"error": type(error).__name__, "at": [f"{frame.filename}:{frame.lineno}" for frame in frames]}

@@ -1,0 +1,76 @@
+"""The application: routes, middleware and what an error becomes, in one expression."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from scanner_service.config import Config
+from scanner_service.engine import Engine
+from scanner_service.errors import ScannerServiceError
+from scanner_service.http import openapi, pages
+from scanner_service.http.auth import Keys
+from scanner_service.http.envelope import Envelope, exchange
+from scanner_service.http.errors import answer_to, response_to
+from scanner_service.http.health import Health
+from scanner_service.http.scans import Scans
+from scanner_service.metrics import Metrics
+from scanner_service.policy import Policy
+
+
+def create_app(
+    *,
+    config: Config,
+    engine: Engine,
+    policies: Mapping[str, Policy],
+    keys: Keys,
+    metrics: Metrics,
+    ready: Callable[[], bool],
+) -> Starlette:
+    """
+    The service as an ASGI application, without a lifespan: what it is given is started and stopped by others.
+
+    Args:
+        config: limits and time-outs.
+        engine: what scans.
+        policies: by name.
+        keys: the credentials that are known.
+        metrics: what counts.
+        ready: what `/readyz` answers.
+    """
+    scans = Scans(config, engine, policies, keys, metrics)
+    health = Health(ready, metrics, keys if config.metrics_require_key else None)
+    routes = [
+        Route("/", health.root),
+        Route("/healthz", health.healthz),
+        Route("/readyz", health.readyz),
+        Route("/metrics", health.metrics),
+        Route("/openapi.json", openapi.endpoint),
+        Route("/docs", pages.docs),
+        Route("/analyze/prompt", scans.analyze_prompt, methods=["POST"]),
+        Route("/analyze/prompts", scans.analyze_prompts, methods=["POST"]),
+        Route("/analyze/output", scans.analyze_output, methods=["POST"]),
+        Route("/scan/prompt", scans.scan_prompt, methods=["POST"]),
+        Route("/scan/output", scans.scan_output, methods=["POST"]),
+    ]
+    retry_after = config.limits.retry_after_seconds
+
+    async def on_error(request: Request, error: Exception) -> Response:
+        here = exchange(request.scope)
+        here.code = answer_to(error, here.request_id).error.code
+        return response_to(error, here.request_id, request.url.path, retry_after)
+
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(Envelope, metrics, [route.path for route in routes], retry_after)],
+        exception_handlers={ScannerServiceError: on_error, HTTPException: on_error},
+    )
+    assert isinstance(app.router, Router)  # noqa: S101
+    app.router.redirect_slashes = False  # a redirect would repeat a path that the caller made up
+    return app

@@ -1,0 +1,153 @@
+"""What every request gets: an id, headers, a place in the metrics, a line in the log, and an answer even to a bug."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from scanner_service.http.errors import response_to
+from scanner_service.logs import describe_failure
+from scanner_service.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+# A body that nobody wants is read for so long: closing at once would reset the connection, and the caller,
+# still sending, would never see why.
+LINGER_SECONDS = 1.0
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_SERVICE = "exchange"
+
+# The server would otherwise name itself and its version.
+_HEADERS = [(b"server", b"scanner-service"), (b"x-content-type-options", b"nosniff")]
+
+
+@dataclass(slots=True)
+class Exchange:
+    """
+    What is known about a request while it is answered; all of it may be logged.
+
+    Attributes:
+        request_id: of the caller if it sent a sane one, otherwise new.
+        caller: the name of its key.
+        code: of the error that was answered.
+        status: of the answer; 0 before there is one.
+    """
+
+    request_id: str
+    caller: str = ""
+    code: str = ""
+    status: int = 0
+    started: float = field(default_factory=time.perf_counter)
+
+
+def exchange(scope: Scope) -> Exchange:
+    """The exchange that *scope* is part of."""
+    found: Exchange = scope[_SERVICE]
+    return found
+
+
+class Envelope:
+    """
+    Middleware around everything else.
+
+    Args:
+        app: what answers.
+        metrics: what counts.
+        routes: the paths that there are; others are counted together.
+        retry_after_seconds: what a refused caller is told to wait.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Collection[str], retry_after_seconds: int) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._routes = frozenset(routes)
+        self._retry_after_seconds = retry_after_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        here = scope[_SERVICE] = Exchange(_request_id(scope))
+        body = _Body(scope, receive)
+
+        async def send_enveloped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                here.status = message["status"]
+                message["headers"] = [*message["headers"], *_HEADERS, (b"x-request-id", here.request_id.encode())]
+                if not any(name == b"cache-control" for name, _ in message["headers"]):
+                    message["headers"].append((b"cache-control", b"no-store"))
+            elif scope["method"] == "HEAD":
+                message = {**message, "body": b""}
+            await send(message)
+
+        try:
+            await self._app(scope, body.receive, send_enveloped)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log no text
+            here.code = "internal_error"
+            log.error("could not answer", extra={"request_id": here.request_id, **describe_failure(error)})
+            if here.status:
+                raise ConnectionAbortedError from None  # half an answer is out: the server must hang up
+            response = response_to(error, here.request_id, scope["path"], self._retry_after_seconds)
+            await response(scope, body.receive, send_enveloped)
+        self._conclude(scope, here)
+        await body.linger()
+
+    def _conclude(self, scope: Scope, here: Exchange) -> None:
+        seconds = time.perf_counter() - here.started
+        route = scope["path"] if scope["path"] in self._routes else "other"
+        self._metrics.requests.labels(route, str(here.status)).observe(seconds)
+        if scope["method"] == "POST" or here.status >= 400:
+            log.info(
+                "answered",
+                extra={
+                    "request_id": here.request_id,
+                    "route": route,
+                    "status": here.status,
+                    "code": here.code,
+                    "caller": here.caller,
+                    "duration_ms": round(seconds * 1000, 3),
+                },
+            )
+
+
+class _Body:
+    """The receiving end of a request, which knows whether the caller still has something to say."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        names = {name: value for name, value in scope["headers"]}
+        self._receive = receive
+        self._pending = (
+            names.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in names
+        ) and b"expect" not in names  # who asks first does not send after a refusal
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            self._pending = False
+        return message
+
+    async def linger(self) -> None:
+        """Read, for a while, what was sent and not wanted."""
+        if self._pending:
+            try:
+                async with asyncio.timeout(LINGER_SECONDS):
+                    while self._pending:
+                        await self.receive()
+            except TimeoutError:
+                pass
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+            return str(value, "ascii")
+    return uuid.uuid4().hex

@@ -1,0 +1,72 @@
+"""From the engine's result to the answer on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from scanner_service.findings import ScannerResult, ScanResult
+from scanner_service.http import wire
+from scanner_service.policy import Policy
+
+# More places than these make a message longer, not clearer.
+MAX_PLACES = 3
+
+
+def verdict(result: ScanResult, policy: Policy, request_id: str) -> wire.Verdict:
+    """The answer of `/scan/*`."""
+    return wire.Verdict(**_common(result, policy, request_id))
+
+
+def prompt_answer(result: ScanResult, policy: Policy, request_id: str) -> wire.PromptAnswer:
+    """The answer of `/analyze/prompt`."""
+    return wire.PromptAnswer(**_common(result, policy, request_id), sanitized_prompt=result.sanitized, vault=None)
+
+
+def output_answer(result: ScanResult, policy: Policy, request_id: str) -> wire.OutputAnswer:
+    """The answer of `/analyze/output`."""
+    return wire.OutputAnswer(**_common(result, policy, request_id), sanitized_output=result.sanitized)
+
+
+def message(result: ScanResult) -> str:
+    """What triggered or failed, and where; none of the text."""
+    return "; ".join(f"{one.scanner}: {part}" for one in result.results for part in _parts(one))
+
+
+def _common(result: ScanResult, policy: Policy, request_id: str) -> dict[str, Any]:
+    return {
+        "is_valid": result.is_valid,
+        "blocked": not result.is_valid,
+        "message": message(result),
+        "scanners": {one.scanner: one.risk for one in result.results if one.risk is not None},
+        "results": [_result(one) for one in result.results],
+        "policy": policy.name,
+        "policy_digest": policy.digest,
+        "request_id": request_id,
+    }
+
+
+def _result(one: ScannerResult) -> wire.Result:
+    return wire.Result(
+        scanner=one.scanner,
+        kind=one.kind,
+        score=one.score,
+        threshold=one.threshold,
+        triggered=one.triggered,
+        action=one.action.value,
+        findings=[
+            wire.Finding(found.label, found.score, found.span.start, found.span.end, found.view)
+            for found in one.findings
+        ],
+        error=one.error,
+        duration_ms=round(one.duration_ms, 3),
+    )
+
+
+def _parts(one: ScannerResult) -> Iterator[str]:
+    if one.error is not None:
+        yield one.error
+    elif one.findings:
+        places = [f"{found.label} at {found.span.start}–{found.span.end}" for found in one.findings[:MAX_PLACES]]
+        more = len(one.findings) - len(places)
+        yield ", ".join(places) + (f" and {more} more" if more else "")
