@@ -1,0 +1,204 @@
+"""
+Rows of many texts in few runs of a model, fairly and without delay.
+
+Whatever waits when the model becomes free is the next batch; nobody waits for a batch to fill. Only rows of equal
+length share a run, because padding costs more on a CPU than batching gains. Texts that have not had a turn and texts
+that have had one take turns: a short text waits for about one run, however many windows a long one has, and a stream
+of short texts leaves a long one every other run. The idea of draining the queue is that of text-embeddings-inference.
+
+The event loop does the bookkeeping, one thread runs the model; neither waits for a lock of the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner_service.errors import ModelError, Overloaded, ScannerServiceError
+from scanner_service.inference.onnx import Floats
+
+Ints = NDArray[np.int64]
+Outputs = Mapping[str, Floats]
+T = TypeVar("T")
+
+# Tokens in one run. A longer run gains little (see bench/model.py), and it is what a new text waits for.
+MAX_RUN_TOKENS = 512
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """The rows of one text. `taken` belongs to the event loop, `outputs` to the thread."""
+
+    rows: Ints
+    finish: Callable[[Outputs], Any]
+    done: asyncio.Future[Any]
+    taken: int = 0
+    outputs: list[Outputs] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        return len(self.rows) - self.taken
+
+    @property
+    def tokens(self) -> int:
+        return len(self.rows[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """Those rows of a job that are in one run."""
+
+    job: _Job
+    rows: Ints
+    last: bool
+
+
+class Batcher:
+    """
+    A queue in front of one model.
+
+    Args:
+        run: the model: rows of equal length [rows, tokens] to outputs by name, [rows, ...] each. Called in a thread of
+            its own, once at a time.
+        max_run_tokens: budget of one run; a single row may be longer.
+        max_queued_rows: how many rows may wait.
+    """
+
+    def __init__(
+        self, run: Callable[[Ints], Outputs], *, max_run_tokens: int = MAX_RUN_TOKENS, max_queued_rows: int = 16_384
+    ) -> None:
+        self._run = run
+        self._max_run_tokens = max_run_tokens
+        self._max_queued_rows = max_queued_rows
+        self._fresh: deque[_Job] = deque()
+        self._started: deque[_Job] = deque()
+        self._fresh_turn = True
+        self._closed = False
+        self._awake = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._worker = asyncio.create_task(self._work())
+
+    @property
+    def queued_rows(self) -> int:
+        """Rows that wait for a run."""
+        return sum(job.left for queue in (self._fresh, self._started) for job in queue)
+
+    async def run(self, rows: Ints, finish: Callable[[Outputs], T]) -> T:
+        """
+        Run the model over *rows* [rows, tokens] and hand the outputs of all of them, in order, to *finish*.
+
+        *finish* is called in the thread of the model. A caller that is cancelled takes its rows out of the queue.
+
+        Raises:
+            ModelError: if the model failed, or *finish* raised it.
+            Overloaded: if more rows would wait than may, or the batcher is closed.
+        """
+        if self._closed or self.queued_rows + len(rows) > self._max_queued_rows:
+            raise Overloaded("too many windows wait for the model")
+        job = _Job(rows, finish, asyncio.get_running_loop().create_future())
+        self._fresh.append(job)
+        self._awake.set()
+        try:
+            return await job.done  # type: ignore[no-any-return]
+        finally:
+            self._forget({job})
+
+    async def aclose(self) -> None:
+        """Let the run in progress end, and refuse what waits."""
+        self._closed = True
+        for job in (*self._fresh, *self._started):
+            if not job.done.done():
+                job.done.set_exception(Overloaded("the service is shutting down"))
+        self._awake.set()
+        await self._worker
+        self._thread.shutdown()
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._closed:
+            shares = self._next_shares()
+            if not shares:
+                self._awake.clear()
+                await self._awake.wait()
+                continue
+            for job, answer in await loop.run_in_executor(self._thread, self._infer, shares):
+                if job.done.done():
+                    continue
+                if isinstance(answer, Exception):
+                    job.done.set_exception(answer)
+                else:
+                    job.done.set_result(answer)
+
+    def _next_shares(self) -> Sequence[_Share]:
+        """Take the rows of the next run out of the queue."""
+        fresh = bool(self._fresh) and (self._fresh_turn or not self._started)
+        queue = [job for job in (self._fresh if fresh else self._started) if not job.done.done()]
+        self._fresh_turn = not fresh
+        if not queue:
+            return []
+        tokens = queue[0].tokens
+        room = max(1, self._max_run_tokens // tokens)
+        counts = _dealt([job.left for job in queue if job.tokens == tokens][:room], room)
+        jobs = [job for job in queue if job.tokens == tokens][: len(counts)]
+        self._forget(set(jobs))
+        shares = []
+        for job, count in zip(jobs, counts, strict=True):
+            part = job.rows[job.taken : job.taken + count]
+            job.taken += count
+            shares.append(_Share(job, part, last=not job.left))
+            if job.left:
+                self._started.append(job)
+        return shares
+
+    def _forget(self, jobs: set[_Job]) -> None:
+        for queue in (self._fresh, self._started):
+            if not jobs.isdisjoint(queue):
+                kept = [job for job in queue if job not in jobs]
+                queue.clear()
+                queue.extend(kept)
+
+    def _infer(self, shares: Sequence[_Share]) -> list[tuple[_Job, Any]]:
+        """In the thread of the model: the jobs that came to their end, with their results or errors."""
+        try:
+            outputs = self._run(np.concatenate([share.rows for share in shares]))
+        except Exception as error:  # noqa: BLE001 - the texts of this run fail, the others must not
+            return [(share.job, _as_model_error(error)) for share in shares]
+        ended: list[tuple[_Job, Any]] = []
+        at = 0
+        for share in shares:
+            end = at + len(share.rows)
+            share.job.outputs.append({name: value[at:end] for name, value in outputs.items()})
+            at = end
+            if share.last:
+                ended.append((share.job, _finished(share.job)))
+        return ended
+
+
+def _dealt(left: Sequence[int], room: int) -> list[int]:
+    """How many rows each job gets of *room*, dealt one at a time; *left* are the rows that each still has."""
+    counts = [0] * len(left)
+    while room and (open_ := [index for index, count in enumerate(counts) if count < left[index]][:room]):
+        for index in open_:
+            counts[index] += 1
+        room -= len(open_)
+    return counts
+
+
+def _finished(job: _Job) -> Any:
+    try:
+        return job.finish({name: np.concatenate([part[name] for part in job.outputs]) for name in job.outputs[0]})
+    except Exception as error:  # noqa: BLE001 - of this text alone
+        return _as_model_error(error)
+
+
+def _as_model_error(error: Exception) -> ScannerServiceError:
+    if isinstance(error, ModelError):
+        return ModelError(*error.args)  # several callers may raise it, each with a traceback of its own
+    return ModelError(f"the model could not run: {type(error).__name__}")

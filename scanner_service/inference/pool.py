@@ -1,0 +1,136 @@
+"""The models of a worker: verified, loaded, warmed and tested at start, then asked by name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from scanner_service.errors import ConfigError, ModelError
+from scanner_service.inference.batcher import Batcher
+from scanner_service.inference.classifier import Classifier
+from scanner_service.inference.manifest import Manifest, ModelEntry
+from scanner_service.scanner import ModelInfo, Prediction
+
+# One reads short texts while the other is busy with a long one.
+READ_THREADS = 2
+
+
+@dataclass(slots=True)
+class _Shared:
+    """A call in flight and how many wait for it."""
+
+    task: asyncio.Task[Sequence[Prediction]]
+    waiting: int = 0
+
+
+class ModelPool:
+    """
+    Answers what models say about texts. Make and start it in the worker, after the fork.
+
+    Args:
+        manifest: where the models are.
+        names: of the models to load; the others are not touched.
+        max_queued_windows: how many windows may wait for each model.
+
+    Attributes:
+        info: the models that are loaded, or will be at start, by name.
+        ready: whether every model is loaded, verified, warmed, and has passed its self-test.
+
+    Raises:
+        ConfigError: if a name is not in the manifest.
+    """
+
+    def __init__(self, manifest: Manifest, names: Collection[str], *, max_queued_windows: int = 16_384) -> None:
+        info = manifest.info()
+        if missing := sorted(set(names) - set(info)):
+            raise ConfigError(f"{manifest.path}: there is no model `{missing[0]}`; there are: {', '.join(info)}")
+        self.info: Mapping[str, ModelInfo] = {name: info[name] for name in dict.fromkeys(names)}
+        self.ready = False
+        self._manifest = manifest
+        self._max_queued_windows = max_queued_windows
+        self._classifiers: dict[str, Classifier] = {}
+        self._batchers: dict[str, Batcher] = {}
+        self._shared: dict[tuple[str, str], _Shared] = {}
+        self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="read")
+
+    async def start(self) -> None:
+        """
+        Load, verify, warm and test every model.
+
+        Raises:
+            ConfigError: if a path leaves the folder of the manifest.
+            ModelError: naming the model, and the file if that is at fault.
+        """
+        for name in self.info:
+            classifier = await asyncio.get_running_loop().run_in_executor(self._threads, self._load, name)
+            self._classifiers[name] = classifier
+            self._batchers[name] = Batcher(classifier.session.run, max_queued_rows=self._max_queued_windows)
+            await self._test(name, classifier.entry)
+        self.ready = True
+
+    async def aclose(self) -> None:
+        """Let runs in progress end; calls that still wait raise `Overloaded`."""
+        self.ready = False
+        for batcher in self._batchers.values():
+            await batcher.aclose()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def queued_windows(self) -> Mapping[str, int]:
+        """How many windows wait, by model."""
+        return {name: batcher.queued_rows for name, batcher in self._batchers.items()}
+
+    async def predict(self, model: str, text: str) -> Sequence[Prediction]:
+        """
+        What *model* says about *text*: for each window and label, or each entity, a prediction; nothing about a text
+        without tokens.
+
+        Equal calls in flight share one run, which goes on as long as one of the callers waits.
+
+        Raises:
+            ModelError: if the model is not loaded or failed.
+            Overloaded: if too many windows wait.
+        """
+        if model not in self._classifiers:
+            raise ModelError(f"the model `{model}` is not loaded")
+        key = model, text
+        if key not in self._shared:
+            self._shared[key] = _Shared(asyncio.create_task(self._predict(model, text)))
+        shared = self._shared[key]
+        shared.waiting += 1
+        try:
+            return await asyncio.shield(shared.task)
+        finally:
+            shared.waiting -= 1
+            if shared.task.done() or not shared.waiting:
+                shared.task.cancel()
+                if self._shared.get(key) is shared:
+                    del self._shared[key]
+
+    async def _predict(self, model: str, text: str) -> Sequence[Prediction]:
+        classifier = self._classifiers[model]
+        reading = await asyncio.get_running_loop().run_in_executor(self._threads, classifier.read, text)
+        if not len(reading.rows):
+            return classifier.unread(text)
+        return await self._batchers[model].run(reading.rows, lambda outputs: classifier.judge(reading, outputs))
+
+    def _load(self, name: str) -> Classifier:
+        model, tokenizer = self._manifest.read_model(name), self._manifest.read_tokenizer(name)
+        try:
+            return Classifier(self._manifest.models[name], model, tokenizer)
+        except ModelError as error:
+            raise ModelError(f"{self._manifest.path}: model `{name}`: {error}") from None
+
+    async def _test(self, name: str, entry: ModelEntry) -> None:
+        if entry.self_test is None:
+            return
+        label = entry.heads[0].labels[0]
+        needed = entry.heads[0].thresholds.get(label, 0.5)
+        scores = [said.score for said in await self.predict(name, entry.self_test) if said.label == label]
+        if max(scores, default=0.0) < needed:
+            raise ModelError(
+                f"{self._manifest.path}: model `{name}` failed its self-test: "
+                f"`{label}` must reach {needed:.3f} and scores {max(scores, default=0.0):.3f}"
+            )
