@@ -68,6 +68,24 @@ class View:
             return Span(at, at)
         return Span(min(self.starts[span.start : span.end]), max(self.ends[span.start : span.end]))
 
+    @classmethod
+    def joined(cls, views: Sequence[View], separator: str = "") -> View:
+        """
+        *views* of one original, one after the other.
+
+        Between two of them stands *separator*, which came from the last character before it.
+        """
+        if len(views) == 1:
+            return views[0]
+        starts, ends = array("q"), array("q")
+        for number, view in enumerate(views):
+            if number:
+                starts.extend([starts[-1] if starts else 0] * len(separator))
+                ends.extend([ends[-1] if ends else 0] * len(separator))
+            starts.extend(view.starts)
+            ends.extend(view.ends)
+        return cls(separator.join(view.text for view in views), starts, ends)
+
     def slice(self, span: Span) -> View:
         """The part of this view that *span* covers, as a view of its own."""
         return View(span.of(self.text), self.starts[span.start : span.end], self.ends[span.start : span.end])

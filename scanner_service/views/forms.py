@@ -1,0 +1,91 @@
+"""Letters in fancy dress: full-width, mathematical, circled, squared, made of flags, or under piles of marks."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from scanner_service.text import Span, View
+from scanner_service.views.characters import members
+
+# Characters that Unicode says are a Latin letter in another form. What prose uses as it is stays out: ordinals,
+# superscript digits, fractions, trade marks, circled digits, Roman numerals, full-width punctuation and digits.
+_DRESSED = (
+    "\u017f\u01c4-\u01cc\u01f1-\u01f3\u02b0-\u02b8\u02e0-\u02e4\u1d2c-\u1d6a\u1d9b-\u1dbf\u2071\u207f\u2090-\u209c"
+    "\u2102\u210a-\u2113\u2115\u2118-\u211d\u2124\u2128\u212a\u212c-\u2134\u2139\u213c-\u2140\u2145-\u2149"
+    "\u249c-\u24e9\u2c7c\u2c7d\ua7f2-\ua7f4\ufb00-\ufb06\U0001d400-\U0001d7ff\U0001f110-\U0001f149"
+    "\U0001f150-\U0001f169\U0001f170-\U0001f189"
+)
+_FULL_WIDTH_LETTERS = "\uff21-\uff3a\uff41-\uff5a"
+_FULL_WIDTH = "\uff01-\uff5e\u3000"
+_FLAG_LETTERS = "\U0001f1e6-\U0001f1ff"
+_MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20e2\u20e4-\u20f0\ufe20-\ufe2f"
+# Lines through, over, under and around a letter.
+_LINES = "\u0305\u0332\u0333\u0334-\u0338\u033f\u0489\u20d2\u20d3\u20d8-\u20e2\u20e4-\u20ef"
+
+UNUSUAL = members(_DRESSED + _FULL_WIDTH_LETTERS + _FLAG_LETTERS + _MARKS)
+"""What gives `undress` or `unmark` work to do."""
+
+_DRESS = re.compile(f"(?P<flags>[{_FLAG_LETTERS}]+)|(?P<wide>[{_FULL_WIDTH}]+)|(?P<dressed>[{_DRESSED}])")
+_WIDE_LETTER = re.compile(f"[{_FULL_WIDTH_LETTERS}]")
+_WORD = re.compile(r"\S+")
+_ANY_MARK = re.compile(f"[{_MARKS}]+")
+# Three marks on one letter, lines, or marks on four letters of ASCII in a row: no orthography needs them.
+_NOISE = re.compile(f"[{_MARKS}]{{3,}}|[{_LINES}]+|(?:[A-Za-z][{_MARKS}]++){{4}}")
+
+# Where NFKC leaves a letter in its circle or square.
+_ENCLOSED = {base + at: chr(65 + at) for base in (0x1F150, 0x1F170, 0x1F1E6) for at in range(26)}
+
+_REGIONS = frozenset(
+    re.findall(
+        "..(?= )",
+        "AC AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ "
+        "CA CC CD CF CG CH CI CK CL CM CN CO CP CR CU CV CW CX CY CZ DE DG DJ DK DM DO DZ EA EC EE EG EH ER ES ET EU FI FJ "
+        "FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU IC ID IE IL IM IN IO IQ IR "
+        "IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM "
+        "MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT "
+        "PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TA TC TD TF TG TH TJ TK TL "
+        "TM TN TO TR TT TV TW TZ UA UG UM UN US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW ",
+    )
+)
+"""Pairs of letters that are flags: the 258 recommended emoji flag sequences of UTS 51."""
+
+
+def undress(view: View) -> View:
+    """*view* with every dressed letter in its plain form (NFKC, and enclosed letters that NFKC leaves alone)."""
+    return view.rewrite(_plain(view.text))
+
+
+def _plain(text: str) -> Iterator[tuple[Span, str]]:
+    for match in _DRESS.finditer(text):
+        found = match[0]
+        if match.lastgroup == "flags" and _are_flags(found):
+            continue
+        if match.lastgroup == "wide" and not _WIDE_LETTER.search(found):
+            continue
+        for at, character in enumerate(found, match.start()):
+            plain = _ENCLOSED.get(ord(character)) or unicodedata.normalize("NFKC", character)
+            if plain != character:
+                yield Span(at, at + 1), plain.strip("()") or plain
+
+
+def _are_flags(letters: str) -> bool:
+    plain = letters.translate(_ENCLOSED)
+    return all(plain[at : at + 2] in _REGIONS for at in range(0, len(plain), 2))
+
+
+def unmark(view: View) -> View:
+    """*view* without the combining marks of words that carry more of them than any orthography does."""
+    return view.rewrite(_bare(view.text))
+
+
+def _bare(text: str) -> Iterator[tuple[Span, str]]:
+    for word in _WORD.finditer(text):
+        if _NOISE.search(word[0]) is None:
+            continue
+        for at, character in enumerate(word[0], word.start()):
+            # The first mark may have been composed with its letter.
+            bare = _ANY_MARK.sub("", unicodedata.normalize("NFD", character))
+            if bare != character and len(bare) <= 1:
+                yield Span(at, at + 1), bare

@@ -1,0 +1,50 @@
+"""Whether bytes or characters that came out of a decoding are something that a person could read."""
+
+from __future__ import annotations
+
+import re
+
+from scanner_service.views.words import is_common
+
+# No ink and no space: controls, surrogates, private use, the replacement character, noncharacters.
+_RUNS = re.compile("[\t\n\r\x20-\x7e\xa0-\ud7ff\uf900-\ufdcf\ufdf0-\ufffc\U00010000-\U000e01ef]+")
+
+# A run of printable characters inside other bytes is chance if it is shorter. Of random bytes 37 % are printable:
+# 16 in a row come once in 8 million.
+_SHORTEST_INSIDE = 16
+_SHORTEST_WHOLE = 2
+_LETTERS = re.compile("[A-Za-z]+")
+
+
+def legible(data: bytes) -> str | None:
+    """
+    The text in *data*, in UTF-8 or UTF-16; None if there is none.
+
+    Data that is text throughout is taken whole. Of data that is text in part, such as an attack behind a few bytes
+    of garbage or inside a picture, the printable runs are taken, one a line.
+    """
+    if len(data) >= 4 and data[1::2].count(0) > 0.4 * len(data):
+        text = data.decode("utf-16-le", "replace")
+    else:
+        text = data.decode("utf-8", "replace")
+    return legible_part(text)
+
+
+def legible_part(text: str) -> str | None:
+    """*text* if it is printable throughout, otherwise its printable runs, one a line; None if there are none."""
+    if _RUNS.fullmatch(text):
+        return text if len(text) >= _SHORTEST_WHOLE else None
+    return "\n".join(run for run in _RUNS.findall(text) if len(run) >= _SHORTEST_INSIDE) or None
+
+
+def is_wordy(text: str) -> bool:
+    """Whether *text* is letters, digits and spaces for the most part."""
+    return 10 * sum(character.isalnum() or character.isspace() for character in text) >= 7 * len(text)
+
+
+def speaks(text: str) -> bool:
+    """Whether most of *text* is common English words, or it is in another script."""
+    if not text.isascii():
+        return is_wordy(text)
+    words = _LETTERS.findall(text)
+    return 2 * sum(len(word) for word in words if is_common(word)) > len("".join(text.split()))

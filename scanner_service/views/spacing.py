@@ -1,0 +1,126 @@
+"""Words whose letters are spaced out, and words run together without spaces."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+
+from scanner_service.text import Span, View
+from scanner_service.views.leet import plain_letters
+from scanner_service.views.lookalikes import plain_latin
+from scanner_service.views.shape import caseless, shape, word_shape
+from scanner_service.views.words import is_common, passages, reads_well, segment, surprise
+
+_LETTER = r"[^\W_]"
+# White space, punctuation, symbols and emoji; not the marks that belong to letters.
+_GAP = (
+    r"[\s!-/:-@\[-`{-~\xa0-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\u2010-\u2bff\u3001-\u3003\u30fb\ufe0f\U0001f000-\U0001faff]"
+)
+_SPACED = re.compile(rf"(?<!{_LETTER}){_LETTER}(?:{_GAP}{{1,8}}+{_LETTER}){{3,}}(?!{_LETTER})")
+_SINGLES = re.compile(rb" a {1,8}a ")
+# Spaced-out letters that spell no more than this may be an acronym.
+_SHORTEST_SPACED = 6
+_SPACED_SURPRISE = 2.4
+# Letters of another script that are closed up without a word list to hold them against.
+_SHORTEST_FOREIGN = 12
+
+# Words run together, measured on prompts: fewer letters or words are seldom more than a compound or an identifier,
+# and more surprise comes from splinters of words that are not in the list.
+_SHORTEST_SOLID = 16
+_FEWEST_SOLID_WORDS = 3
+_FEWEST_HUMPS = 4
+_SOLID_SURPRISE = 1.9
+_PATIENCE = 30.0
+_SOLID_SHAPE = b"a" * _SHORTEST_SOLID
+_SOLID = re.compile(rf"[A-Za-z]{{{_SHORTEST_SOLID},}}+")
+
+# Words joined by signs: shorter ones are state-of-the-art, and those beside a slash are parts of an address.
+_SHORTEST_CHAIN = 28
+_FEWEST_LINKS = 3
+_LINK_SHAPE = b"a-a"
+_CHAIN = re.compile(rf"(?<![A-Za-z0-9/])[A-Za-z]++(?:[-_.+*~=][A-Za-z]++){{{_FEWEST_LINKS},}}+")
+_JOINER = re.compile("[-_.+*~=]")
+
+
+def close_letters(view: View) -> View:
+    """
+    *view* with spaced-out words closed up: `i g n o r e`, `i.g.n.o.r.e a.l.l`, `i-g-n-o-r-e`.
+
+    Where the gaps between words differ from those between letters they become the spaces; otherwise the words are
+    found by segmentation. What spells no words, such as `a, b, c, d`, stays as it is.
+    """
+    text = view.text
+    # Outside ASCII a letter has the shape of a gap, and is looked at closely.
+    if text.isascii() and not _SINGLES.search(word_shape(shape(text))):
+        return view
+    return view.rewrite(edit for run in _SPACED.finditer(text) for edit in _closed(run[0], run.start()))
+
+
+def _closed(run: str, start: int) -> Iterator[tuple[Span, str]]:
+    """The edits that close up *run*, which begins at *start*; none if it spells nothing."""
+    at = [index for index, character in enumerate(run) if character.isalnum()]
+    gaps = [run[left + 1 : right] for left, right in pairwise(at)]
+    ends = _word_ends("".join(run[index] for index in at), gaps)
+    for number, (left, right) in enumerate(pairwise(at), 1):
+        if ends:
+            yield Span(start + left + 1, start + right), " " if number in ends else ""
+
+
+def _word_ends(letters: str, gaps: Sequence[str]) -> set[int]:
+    """After how many of *letters* a word ends; empty if they spell nothing."""
+    usual = Counter(gaps).most_common(1)[0][0]
+    cuts = [0, *(number for number, gap in enumerate(gaps, 1) if gap != usual), len(letters)]
+    parts = [letters[start:end] for start, end in pairwise(cuts)]
+    plain = plain_letters(plain_latin(letters))
+    if not plain.isascii():
+        foreign = len(letters) >= _SHORTEST_FOREIGN and letters.isalpha() and list(letters) != sorted(letters)
+        return {*accumulate(map(len, parts))} if foreign else set()
+    if 2 * sum(map(str.isalpha, letters)) < len(letters):
+        return set()
+    by_gaps = [word for start, end in pairwise(cuts) for word in _words(plain[start:end])]
+    words = by_gaps if reads_well(by_gaps, _SPACED_SURPRISE) else segment(plain)
+    well = len(letters) >= _SHORTEST_SPACED and reads_well(words, _SPACED_SURPRISE)
+    return {*accumulate(map(len, words))} if well else set()
+
+
+def _words(letters: str) -> list[str]:
+    return [letters] if is_common(letters) else segment(letters)
+
+
+def part_words(view: View) -> View:
+    """
+    *view* with spaces between words that were run together: `ignoreallprevious`, `IgnoreAllPrevious`, `ignore_all_…`.
+
+    Only where three words or more, of sixteen letters or more, are common ones; it takes four with capitals or signs
+    between them, because such are the names in programs.
+    """
+    outline = caseless(shape(view.text))
+    if outline.count(_LINK_SHAPE) >= _FEWEST_LINKS:
+        view = view.rewrite(
+            edit for chain in _CHAIN.finditer(view.text) for edit in _unchained(chain[0], chain.start())
+        )
+    if _SOLID_SHAPE in outline:
+        view = view.rewrite(edit for run in _SOLID.finditer(view.text) for edit in _parted(run[0], run.start()))
+    return view
+
+
+def _parted(run: str, start: int) -> Iterator[tuple[Span, str]]:
+    if is_common(run):
+        return
+    words = segment(run)
+    ends = [start + length for length in accumulate(map(len, words))]
+    gains = (_SOLID_SURPRISE * len(word) - surprise(word) for word in words)
+    for first, last, _ in passages(gains, _PATIENCE):
+        passage = words[first:last]
+        fewest = _FEWEST_HUMPS if any(word[0].isupper() for word in passage[1:]) else _FEWEST_SOLID_WORDS
+        if len(passage) >= fewest and sum(map(len, passage)) >= _SHORTEST_SOLID:
+            inside = ends[max(first - 1, 0) : last]
+            yield from ((Span(end, end), " ") for end in inside if end < start + len(run))
+
+
+def _unchained(chain: str, start: int) -> Iterator[tuple[Span, str]]:
+    if len(chain) >= _SHORTEST_CHAIN and reads_well(_JOINER.split(chain), _SPACED_SURPRISE):
+        for joiner in _JOINER.finditer(chain):
+            yield Span(start + joiner.start(), start + joiner.end()), " "
