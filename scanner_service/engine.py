@@ -12,7 +12,7 @@ from typing import Protocol
 
 from scanner_service.errors import DeadlineExceeded, ModelError, Overloaded
 from scanner_service.findings import ScannerResult, ScanResult
-from scanner_service.logs import describe_failure
+from scanner_service.logs import log_failure
 from scanner_service.policy import Rule
 from scanner_service.sanitizer import sanitize
 from scanner_service.scanner import Context, ModelInfo, Need, Prediction
@@ -116,7 +116,7 @@ class Engine:
             ):
                 raise answer
             if isinstance(answer, BaseException):
-                _log_failure("model", call[0], answer)
+                log_failure(log, "could not run", answer, what="model", which=call[0])
                 predicted[call] = ModelError(f"the model `{call[0]}` could not run")
             else:
                 predicted[call] = answer
@@ -188,14 +188,10 @@ class _Scan:
         try:
             findings = list(rule.scanner.scan(self.text, context))
         except Exception as error:  # noqa: BLE001 - whatever it is, the rule did not run and must say so
-            _log_failure("scanner", rule.name, error)
+            log_failure(log, "could not run", error, what="scanner", which=rule.name)
             return rule.excuse("scanner_failed", _ms_since(started))
         return rule.judge(findings, _ms_since(started))
 
 
 def _ms_since(started: float) -> float:
     return (time.perf_counter() - started) * 1000
-
-
-def _log_failure(what: str, name: str, error: BaseException) -> None:
-    log.error("could not run", extra={"what": what, "which": name, **describe_failure(error)})

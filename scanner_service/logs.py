@@ -40,7 +40,7 @@ def configure(level: str) -> None:
     logger.propagate = False
 
 
-def describe_failure(error: BaseException) -> dict[str, object]:
-    """What may be logged about *error*: its type and place. Its message could quote a text."""
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    return {"error": type(error).__name__, "at": [f"{frame.filename}:{frame.lineno}" for frame in frames]}
+def log_failure(logger: logging.Logger, message: str, error: BaseException, **details: object) -> None:
+    """Log type and place of *error*, but not its message, which could quote a text."""
+    frames = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-3:]]
+    logger.error(message, extra={**details, "error": type(error).__name__, "at": frames})

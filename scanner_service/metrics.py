@@ -50,6 +50,7 @@ class Metrics:
         self.queued = Gauge(
             "scanner_queued_windows",
             "Token windows waiting for a model.",
+            ["model"],
             multiprocess_mode="livesum",
             registry=registry,
         )

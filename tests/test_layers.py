@@ -21,9 +21,11 @@ LAYERS = [
     ["config", "registry"],
     ["chain", "engine", "testing"],
     ["stream"],
-    ["metrics"],
+    ["metrics", "assembly"],
     ["http"],
-    ["asgi", "server", "cli", "__main__"],
+    ["asgi", "server"],
+    ["cli"],
+    ["__main__"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT or path.name != "__init__.py")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scanner_service.http.errors import response_to
-from scanner_service.logs import describe_failure
+from scanner_service.logs import log_failure
 from scanner_service.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class Envelope:
             await self._app(scope, body.receive, send_enveloped)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log no text
             here.code = "internal_error"
-            log.error("could not answer", extra={"request_id": here.request_id, **describe_failure(error)})
+            log_failure(log, "could not answer", error, request_id=here.request_id)
             if here.status:
                 raise ConnectionAbortedError from None  # half an answer is out: the server must hang up
             response = response_to(error, here.request_id, scope["path"], self._retry_after_seconds)
@@ -123,7 +123,7 @@ class _Body:
     """The receiving end of a request, which knows whether the caller still has something to say."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        names = {name: value for name, value in scope["headers"]}
+        names = dict(scope["headers"])
         self._receive = receive
         self._pending = (
             names.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in names

@@ -109,7 +109,11 @@ def document() -> dict[str, Any]:
             "schemas": schemas,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
-                "basic": {"type": "http", "scheme": "basic", "description": "The key is the user name or the password."},
+                "basic": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "The key is the user name or the password.",
+                },
                 "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
             },
         },

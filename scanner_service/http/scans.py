@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -21,7 +21,7 @@ from scanner_service.http.auth import Caller, Keys
 from scanner_service.http.envelope import exchange
 from scanner_service.http.errors import answer_to
 from scanner_service.http.limits import Admission, check_content_type, read_body, unless_gone
-from scanner_service.logs import describe_failure
+from scanner_service.logs import log_failure
 from scanner_service.metrics import Metrics
 from scanner_service.policy import Policy, Rule
 
@@ -85,7 +85,9 @@ class Scans:
         """`POST /scan/output`"""
         return await self._serve(request, wire.OutputScanRequest, self._scan_output)
 
-    async def _serve(self, request: Request, type_: type[T], answer: Callable[[T, Call], Awaitable[bytes]]) -> Response:
+    async def _serve(
+        self, request: Request, type_: type[T], answer: Callable[[T, Call], Coroutine[Any, Any, bytes]]
+    ) -> Response:
         here = exchange(request.scope)
         caller = self._keys.authenticate(request.headers.raw)
         here.caller = caller.name
@@ -124,7 +126,7 @@ class Scans:
         except Exception as error:  # noqa: BLE001 - the others of the batch have their own answers
             answer = answer_to(error, call.request_id)
             if answer.error.code == "internal_error":
-                log.error("could not answer", extra={"request_id": call.request_id, **describe_failure(error)})
+                log_failure(log, "could not answer", error, request_id=call.request_id)
             return msgspec.json.encode(answer)
 
     async def _judge_prompt(self, prompt: str, rules: Sequence[Rule], call: Call) -> bytes:

@@ -168,20 +168,23 @@ def decode(body: bytes, type_: type[T]) -> T:
         InvalidRequest: if it does not have the shape of *type_*; the message names the path.
     """
     try:
-        return _decode(body, type_)
+        decoded: T = _decode(body, type_)
     except msgspec.ValidationError as error:
         problem = InvalidRequest(_name_path(str(error)))
     except (UnicodeDecodeError, msgspec.DecodeError):
         raise Malformed("the body is not JSON in UTF-8") from None
     except RecursionError:
         raise Malformed("the body is nested too deeply") from None
-    _decode(body, None)  # the decoder stops at the first wrong field: what follows may not even be JSON
+    else:
+        return decoded
+    if type_ is not Any:  # the decoder stops at the first wrong field: what follows may not even be JSON
+        decode(body, Any)
     raise problem
 
 
 def _decode(body: bytes, type_: Any) -> Any:
     try:
-        return msgspec.json.decode(body, type=Any if type_ is None else type_)
+        return msgspec.json.decode(body, type=type_)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
@@ -191,7 +194,7 @@ def _decode(body: bytes, type_: Any) -> Any:
             content = json.loads(body)  # takes lone surrogates, which msgspec does not
         except ValueError:
             raise msgspec.DecodeError from None
-        return msgspec.convert(content, Any if type_ is None else type_)
+        return msgspec.convert(content, type_)
 
 
 def check_text(text: str, path: str, *, may_be_empty: bool = False) -> None:

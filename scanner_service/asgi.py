@@ -1,0 +1,100 @@
+"""What gunicorn loads: the application together with its models, started and stopped by the lifespan protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from scanner_service import logs
+from scanner_service.assembly import assemble
+from scanner_service.engine import Engine
+from scanner_service.errors import ScannerServiceError
+from scanner_service.http.app import create_app
+from scanner_service.http.auth import Keys
+from scanner_service.inference.pool import ModelPool
+from scanner_service.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+QUEUE_SAMPLE_SECONDS = 1.0
+
+
+class Service:
+    """
+    The application of one worker. Models are loaded at startup, hence after the fork.
+
+    Args:
+        environment: the variables that `docs/configuration.md` lists.
+
+    Attributes:
+        is_stopping: whether the worker has been told to stop; set by `server`.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._app: ASGIApp | None = None
+        self.is_stopping: Callable[[], bool] = lambda: False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or live through a lifespan."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._app is None:
+            raise RuntimeError("a request came before the lifespan: the server must support the lifespan protocol")
+        else:
+            await self._app(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with self._started():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except ScannerServiceError as error:
+            log.error("cannot start", extra={"reason": str(error)})  # noqa: TRY400 - the reason says it all
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
+
+    @asynccontextmanager
+    async def _started(self) -> AsyncIterator[None]:
+        assembly = assemble(self._environment)
+        logs.configure(assembly.config.log_level)
+        keys = Keys.load(assembly.config, self._environment)
+        metrics = Metrics()
+        pool = assembly.make_pool()
+        engine = Engine(pool, assembly.config.scan_timeout_seconds)
+        self._app = create_app(
+            config=assembly.config,
+            engine=engine,
+            policies=assembly.policies,
+            keys=keys,
+            metrics=metrics,
+            ready=lambda: pool.ready and not self.is_stopping(),
+        )
+        sampling = asyncio.create_task(_sample(pool, metrics))
+        try:
+            await pool.start()
+            yield
+        finally:
+            sampling.cancel()
+            with suppress(asyncio.CancelledError):
+                await sampling
+            await pool.aclose()
+            engine.close()
+
+
+async def _sample(pool: ModelPool, metrics: Metrics) -> None:
+    """Write down how long the queues are; with several workers nobody else could."""
+    while True:
+        for model, windows in pool.queued_windows.items():
+            metrics.queued.labels(model).set(windows)
+        await asyncio.sleep(QUEUE_SAMPLE_SECONDS)
+
+
+app = Service(os.environ)

@@ -1,0 +1,67 @@
+"""What the environment asks for, put together: configuration, models and policies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scanner_service import config
+from scanner_service.chain import build_policies
+from scanner_service.config import DEFAULT_CONFIG, Config
+from scanner_service.inference import manifest
+from scanner_service.inference.manifest import Manifest
+from scanner_service.inference.pool import ModelPool
+from scanner_service.policy import Policy
+
+# Beside the package in a checkout; elsewhere SCANNER_MODELS says where.
+DEFAULT_MODELS = Path(__file__).parent.parent / "models" / "manifest.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """
+    Everything that is known before a model is loaded.
+
+    Attributes:
+        config: the configuration file.
+        manifest: of the models.
+        policies: by name.
+    """
+
+    config: Config
+    manifest: Manifest
+    policies: Mapping[str, Policy]
+
+    @property
+    def models(self) -> list[str]:
+        """The models that some rule needs."""
+        rules = [rule for policy in self.policies.values() for rule in (*policy.prompt, *policy.output)]
+        return sorted({need.model for rule in rules for need in rule.scanner.needs})
+
+    def verify_models(self) -> None:
+        """
+        Read every model that is needed and compare digests, without loading it.
+
+        Raises:
+            ModelError: naming the file.
+        """
+        for name in self.models:
+            self.manifest.read_model(name)
+            self.manifest.read_tokenizer(name)
+
+    def make_pool(self) -> ModelPool:
+        """The models, not started yet."""
+        return ModelPool(self.manifest, self.models, max_queued_windows=self.config.limits.max_queued_windows)
+
+
+def assemble(environment: Mapping[str, str]) -> Assembly:
+    """
+    Read what `SCANNER_CONFIG` and `SCANNER_MODELS` name, or what ships.
+
+    Raises:
+        ConfigError: naming the file and the path inside it.
+    """
+    loaded = config.load(Path(environment.get("SCANNER_CONFIG") or DEFAULT_CONFIG))
+    models = manifest.load(Path(environment.get("SCANNER_MODELS") or DEFAULT_MODELS))
+    return Assembly(loaded, models, build_policies(loaded, models.info()))

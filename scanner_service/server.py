@@ -1,0 +1,104 @@
+"""
+The settings of gunicorn, read by `gunicorn -c python:scanner_service.server`; `scanner-service serve` does that.
+
+Every name that gunicorn does not know is left alone by it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from scanner_service import config as configuration
+from scanner_service.errors import ConfigError
+
+DEFAULT_BIND = "127.0.0.1:8000"
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def read_bind(value: str | None) -> list[str]:
+    """The addresses in `SCANNER_BIND`: `host:port` or `unix:/path`, comma-separated."""
+    addresses = [part.strip() for part in (value or DEFAULT_BIND).split(",") if part.strip()]
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        if not address.startswith("unix:/") and not (host and port.isdigit() and int(port) < 65536):
+            raise ConfigError(f"SCANNER_BIND: `{address}` is neither `host:port` nor `unix:/path`")
+    return addresses
+
+
+def read_workers(value: str | None) -> int:
+    """The number in `SCANNER_WORKERS`."""
+    if not (value or "1").isdigit() or int(value or "1") < 1:
+        raise ConfigError("SCANNER_WORKERS: not a number from 1 up")
+    return int(value or "1")
+
+
+def _config() -> configuration.Config:
+    return configuration.load(Path(os.environ.get("SCANNER_CONFIG") or configuration.DEFAULT_CONFIG))
+
+
+try:
+    _loaded = _config()
+    bind = read_bind(os.environ.get("SCANNER_BIND"))
+    workers = read_workers(os.environ.get("SCANNER_WORKERS"))
+except ConfigError as error:
+    raise SystemExit(f"scanner-service: {error}") from None
+
+wsgi_app = "scanner_service.asgi:app"
+worker_class = "asgi"
+asgi_loop = "asyncio"
+asgi_lifespan = "on"  # a worker whose models do not load must end the server, not serve
+control_socket_disable = True  # it would be written to the home folder, which may be read-only
+umask = 0o007  # of a Unix socket: for its user and group
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - for the heartbeat, which must not wait for a disk
+
+# Longer than the clients that are common (httpx: 5 s, aiohttp: 15 s), so that they close first; shorter than the 30 s
+# in which Kubernetes wants a stopping container gone, because the server waits for idle connections.
+keepalive = 20
+_longest_request = _loaded.body_timeout_seconds + _loaded.scan_timeout_seconds
+graceful_timeout = math.ceil(_longest_request) + 5
+timeout = max(30, math.ceil(_longest_request) + 5)  # of the heartbeat, and of a body that stalls
+asgi_disconnect_grace_period = 1
+
+limit_request_line = 4094
+limit_request_fields = 64
+limit_request_field_size = 8190
+
+accesslog = None  # `http.envelope` logs what was answered, without what was asked
+logconfig_dict: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "scanner_service.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+    "root": {"level": "WARNING", "handlers": ["stderr"]},
+    "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False}},
+}
+
+
+def on_starting(server: Any) -> None:
+    """Before the first worker: an empty folder in which several workers add up their metrics."""
+    if workers > 1:
+        os.environ[_METRICS] = tempfile.mkdtemp(prefix="scanner-metrics-")
+
+
+def post_worker_init(worker: Any) -> None:
+    """In a worker, once the application is loaded: `/readyz` must know when the worker stops."""
+    worker.asgi.is_stopping = lambda: not worker.alive
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """After a worker: its gauges count no more."""
+    if _METRICS in os.environ:
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    """After the last worker."""
+    if folder := os.environ.pop(_METRICS, None):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,131 @@
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner_service.errors import InvalidRequest, Malformed
+from scanner_service.http import wire
+
+MARKER = "the-text-itself"
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (b"{}", "`$.prompt`: is missing"),
+        (b'{"prompt": 1}', "`$.prompt`: expected `str`, got `int`"),
+        (b'{"prompt": null}', "`$.prompt`: expected `str`, got `null`"),
+        (b'{"prompt": ["a"]}', "`$.prompt`: expected `str`, got `array`"),
+        (b'{"prompt": "a", "surprise": 1}', "`$.surprise`: unknown field"),
+        (b'{"prompt": "a", "scanners_suppress": "pii"}', "`$.scanners_suppress`: expected `array`, got `str`"),
+        (b'{"prompt": "a", "scanners_suppress": ["pii", 3]}', "`$.scanners_suppress[1]`: expected `str`, got `int`"),
+        (b'{"prompt": "a", "scanners_suppress": null}', "`$.scanners_suppress`: expected `array`, got `null`"),
+        (b'{"prompt": "a", "policy": 1}', "`$.policy`: expected `str | null`, got `int`"),
+        (b"[]", "`$`: expected `object`, got `array`"),
+        (b'"a"', "`$`: expected `object`, got `str`"),
+    ],
+)
+def test_a_wrong_field_is_named_by_its_path(body, path):
+    with pytest.raises(InvalidRequest) as error:
+        wire.decode(body, wire.PromptRequest)
+    assert str(error.value) == path
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps({"prompt": [MARKER]}),
+        json.dumps({"prompt": "a", "policy": [MARKER]}),
+        json.dumps({"prompt": "a", f"{MARKER} and more": 1}),
+        json.dumps({"prompt": "a", "`: is missing\n" + MARKER: 1}),
+        json.dumps({"prompt": "a", MARKER * 10: 1}),
+        json.dumps({"prompt": "a", "fail_fast": MARKER}),
+        json.dumps({"prompt": "a", "scanners_suppress": {MARKER: MARKER}}),
+        json.dumps(MARKER),
+        MARKER,
+    ],
+)
+def test_no_error_repeats_a_value(body):
+    with pytest.raises((InvalidRequest, Malformed)) as error:
+        wire.decode(body.encode(), wire.PromptScanRequest)
+    assert MARKER not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"prompt=a",
+        b'{"prompt": "a"} {"prompt": "b"}',
+        b'{"prompt": "a\xff"}',
+        b'{"prompt": "a\xed\xa0\x80"}',
+        b'{"prompt": "a\nb"}',
+        b'{"prompt": NaN}',
+        b'{"prompt": 1, "policy": nothing}',
+        b'{"prompt": "\\x"}',
+        '{"prompt": "a"}'.encode("utf-16"),
+        b'\xef\xbb\xbf{"prompt": "a"}',
+        b'{"prompt": ' + b"[" * 100_000,
+        b'{"prompt": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"prompt": "\\ud800", "policy": nothing}',
+        b'["\\ud800", ' + b"[" * 100_000,
+    ],
+)
+def test_what_is_not_json_or_nested_too_deeply_is_malformed(body):
+    for type_ in (wire.PromptRequest, wire.PromptsRequest):
+        with pytest.raises(Malformed):
+            wire.decode(body, type_)
+
+
+@pytest.mark.parametrize("escaped", ["\\ud800", "a\\udc00b", "\\ude00\\ud83d", "\\uD800"])
+def test_half_a_surrogate_pair_is_the_fault_of_its_field(escaped):
+    request = wire.decode(b'{"prompt": "%s"}' % escaped.encode(), wire.PromptRequest)
+    with pytest.raises(InvalidRequest, match=r"^`\$\.prompt`: holds half"):
+        wire.check_text(request.prompt, "$.prompt")
+
+
+def test_a_bad_item_of_a_batch_leaves_the_others_readable():
+    request = wire.decode(b'{"prompts": ["\\ud800", 3, "fine", null, ["x"]]}', wire.PromptsRequest)
+    assert request.prompts[1:] == [3, "fine", None, ["x"]]
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_every_text_arrives_as_it_was_sent(text):
+    body = {"prompt": text}
+    assert wire.decode(json.dumps(body).encode(), wire.PromptRequest).prompt == text
+    assert wire.decode(json.dumps(body, ensure_ascii=False).encode(), wire.PromptRequest).prompt == text
+
+
+@given(st.binary())
+def test_no_body_breaks_the_decoder(body):
+    with pytest.raises((InvalidRequest, Malformed)):
+        wire.decode(body, wire.PromptRequest)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t\r", "\u00a0\u2003\u3000"])
+def test_nothing_but_white_space_is_empty(text):
+    with pytest.raises(InvalidRequest, match=r"^`\$\.prompt`: is empty"):
+        wire.check_text(text, "$.prompt")
+    wire.check_text(text, "$.prompt", may_be_empty=True)
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\x00b", "\u200b", "x", "\U0001f600"])
+def test_characters_that_cannot_be_seen_are_text(text):
+    wire.check_text(text, "$.prompt")
+
+
+def test_an_error_reads_as_a_refusal():
+    answer = msgspec.to_builtins(wire.ErrorAnswer(error=wire.Error("code", "message"), request_id="id"))
+    assert answer == {
+        "error": {"code": "code", "message": "message"},
+        "request_id": "id",
+        "is_valid": False,
+        "blocked": True,
+        "scanners": {},
+        "sanitized_prompt": "",
+    }
