@@ -1,0 +1,117 @@
+"""The forms of credentials in `data/secrets.toml`, ready to look for."""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from scanner_service import linear_regex
+from scanner_service.errors import ConfigError
+from scanner_service.linear_regex import Pattern
+from scanner_service.scanners._checks import CHECKS, Check
+from scanner_service.text import Span
+
+DATA = Path(__file__).parent.parent / "data" / "secrets.toml"
+
+# Between the name of a vendor and its key: `ACME_API_KEY="...`, `"acme": {"token": "...`, `my acme key is ...`.
+GAP = r"[\w.\- \"'`\])]{0,40}?[\s:=>\"'`(\[{,|-]{1,6}"
+
+# A vendor's name and a random string mean something together if one of these words is near …
+_ABOUT_SECRETS = re.compile(
+    r"key|token|secret|pass|pwd|\bpat\b|_pat|auth|cred|access|bearer|licen[cs]e|dsn|hec|ssws", re.I
+)
+# … and none of these between them.
+_ABOUT_HASHES = re.compile(r"commit|\bsha|hash|digest|md5|integrity|checksum|revision|etag|build|image|blob|tree", re.I)
+
+# What ends in a letter or digit but does not belong to the word after it: an escape of JSON, of an address, of HTML.
+_ESCAPE = re.compile(r"(?:\\[bfnrt]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2})$")
+
+
+class Form(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    What one kind of credential looks like.
+
+    Attributes:
+        label: what a finding is called.
+        source: where the form is documented.
+        pattern: its first group, or all of it if it has none, is the secret.
+        names: in place of a pattern: patterns of names after which the secret stands.
+        value: the pattern of a secret that has names.
+        check: the name of what else must hold.
+        open: whether letters and digits may touch the secret.
+        examples: templates; `bench/secret_samples.py` fills them.
+    """
+
+    label: str
+    source: str = ""
+    pattern: str = ""
+    names: list[str] = []
+    value: str = ""
+    check: str = "shape"
+    open: bool = False
+    examples: list[str] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A form, compiled."""
+
+    label: str
+    pattern: Pattern
+    check: Check
+    open: bool
+    named: bool
+
+    @classmethod
+    def of(cls, form: Form) -> Credential:
+        """
+        Compile *form*.
+
+        Raises:
+            ConfigError: if its pattern or its check cannot be used.
+        """
+        if form.check not in CHECKS:
+            raise ConfigError(f"no check `{form.check}`; there are: {', '.join(CHECKS)}")
+        written = form.pattern
+        if form.names:
+            written = f"(?:^|[^A-Za-z])(?i:{'|'.join(form.names)}){GAP}({form.value})"
+        return cls(form.label, linear_regex.compile(written), CHECKS[form.check], form.open, bool(form.names))
+
+    def find(self, text: str) -> Iterator[tuple[float, Span]]:
+        """Every secret of this form in *text*, with its score."""
+        for span in self.pattern.finditer(text, group=min(self.pattern.groups, 1)):
+            if self.open or not _touches(text, span):
+                score = self.check(span.of(text))
+                if score and (not self.named or _is_about_secrets(text, span.start)):
+                    yield score, span
+
+
+@functools.cache
+def shipped() -> Sequence[Form]:
+    """The forms in the data file."""
+    return tuple(msgspec.convert(tomllib.loads(DATA.read_text("utf-8"))["secret"], list[Form]))
+
+
+@functools.cache
+def compiled() -> Sequence[Credential]:
+    """The forms in the data file, compiled."""
+    return tuple(Credential.of(form) for form in shipped())
+
+
+def _touches(text: str, span: Span) -> bool:
+    before, after = text[max(0, span.start - 6) : span.start], text[span.end : span.end + 1]
+    if before[-1:].isascii() and before[-1:].isalnum() and not _ESCAPE.search(before):
+        return True
+    return after.isascii() and after.isalnum()
+
+
+def _is_about_secrets(text: str, start: int) -> bool:
+    return bool(_ABOUT_SECRETS.search(text, max(0, start - 80), start)) and not _ABOUT_HASHES.search(
+        text, max(0, start - 24), start
+    )
