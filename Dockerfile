@@ -18,6 +18,7 @@ RUN python -m venv --without-pip /opt/scanner-service \
 # What takes space and is never used: names of places for phone prefixes, test suites, tools that need torch, and
 # debug sections, which are nine tenths of spaCy's extension modules. Libraries that a wheel carries beside its
 # package (*.libs) are left alone: they were relinked, and stripping can break those.
+# hadolint ignore=DL3003
 RUN cd /opt/scanner-service/lib/python3*/site-packages \
  && rm -r phonenumbers/geodata phonenumbers/carrierdata spacy/tests thinc/tests \
       onnxruntime/quantization onnxruntime/tools onnxruntime/transformers \

@@ -36,7 +36,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 def connection(bind: str) -> http.client.HTTPConnection:
     """A connection to the first address of *bind*: `host:port`, `[::]:port` or `unix:path`, comma-separated."""
-    first = bind.split(",")[0].strip()
+    first = bind.split(",", maxsplit=1)[0].strip()
     if first.startswith("unix:"):
         return UnixConnection(first.removeprefix("unix:"))
     host, _, port = first.rpartition(":")

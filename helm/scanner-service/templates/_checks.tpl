@@ -1,0 +1,23 @@
+{{/* What the schema cannot say: stops an installation that could not start, or would not be what it seems. */}}
+{{- define "scanner-service.checks" -}}
+{{- $credentials := .Values.credentials -}}
+{{- if and .Values.config .Values.existingConfigMap -}}
+{{- fail "config and existingConfigMap exclude each other" -}}
+{{- end -}}
+{{- if and $credentials.existingSecret (or $credentials.apiKeys $credentials.vaultKeys) -}}
+{{- fail "credentials.existingSecret excludes credentials.apiKeys and credentials.vaultKeys" -}}
+{{- end -}}
+{{- if not (or $credentials.existingSecret $credentials.vaultKeys) -}}
+{{- fail "credentials.vaultKeys or credentials.existingSecret is needed: without a shared secret, a pod cannot put back what another one replaced" -}}
+{{- end -}}
+{{- if not (or (include "scanner-service.hasApiKeys" .) .Values.config.allow_anonymous .Values.existingConfigMap) -}}
+{{- fail "nobody could call: set credentials.apiKeys or credentials.existingSecret, or config.allow_anonymous: true" -}}
+{{- end -}}
+{{- if and .Values.config.metrics_require_key .Values.serviceMonitor.enabled (not .Values.serviceMonitor.bearerTokenSecret) -}}
+{{- fail "config.metrics_require_key is true: the ServiceMonitor needs serviceMonitor.bearerTokenSecret" -}}
+{{- end -}}
+{{- $longest := addf (default 10 .Values.config.scan_timeout_seconds) (default 10 .Values.config.body_timeout_seconds) 5 -}}
+{{- if lt (float64 .Values.shutdown.drainSeconds) $longest -}}
+{{- fail (printf "shutdown.drainSeconds is less than the %.0f that the longest request may take" $longest) -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,62 @@
+{{- define "scanner-service.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "scanner-service.fullname" -}}
+{{- $name := include "scanner-service.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "scanner-service.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/name: {{ include "scanner-service.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{- define "scanner-service.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "scanner-service.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: service
+{{- end -}}
+
+{{- define "scanner-service.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "scanner-service.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "scanner-service.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Empty if the policy in the image is used. */}}
+{{- define "scanner-service.configMapName" -}}
+{{- if .Values.existingConfigMap -}}
+{{- .Values.existingConfigMap -}}
+{{- else if .Values.config -}}
+{{- include "scanner-service.fullname" . -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "scanner-service.secretName" -}}
+{{- default (include "scanner-service.fullname" .) .Values.credentials.existingSecret -}}
+{{- end -}}
+
+{{/* Not empty if there are API keys to mount. */}}
+{{- define "scanner-service.hasApiKeys" -}}
+{{- if or .Values.credentials.existingSecret .Values.credentials.apiKeys -}}yes{{- end -}}
+{{- end -}}
