@@ -1,0 +1,275 @@
+import asyncio
+import json
+import time
+
+import httpx2
+import pytest
+
+from scanner_service.errors import DeadlineExceeded, Overloaded
+from scanner_service.findings import Action
+from scanner_service.policy import Policy, Rule
+from tests.http.conftest import KEY, TIED_KEY, Broken
+
+REFUSAL = {"is_valid": False, "blocked": True, "scanners": {}, "sanitized_prompt": ""}
+SCANS = ["/analyze/prompt", "/analyze/output", "/scan/prompt", "/scan/output"]
+
+
+def body_for(path, text="fine", **more):
+    return ({"prompt": "", "output": text} if path.endswith("output") else {"prompt": text}) | more
+
+
+def assert_refused(response, status, code, path=None):
+    answer = response.json()
+    assert (response.status_code, answer["error"]["code"]) == (status, code)
+    assert answer.items() >= REFUSAL.items()
+    assert answer["request_id"] == response.headers["x-request-id"]
+    if path is not None:
+        assert f"`{path}`" in answer["error"]["message"]
+
+
+def test_an_attack_is_blocked_and_the_answer_says_where(client):
+    answer = client.post("/analyze/prompt", json={"prompt": "an ATTACK!"}).json()
+    assert (answer["is_valid"], answer["blocked"]) == (False, True)
+    assert answer["message"] == "attack: INJECTION at 3–9"
+    assert answer["scanners"] == {"attack": 1.0, "person": -1.0, "quiet": -1.0}
+    result = answer["results"][0]
+    assert result.pop("duration_ms") >= 0
+    assert result == {
+        "scanner": "attack",
+        "kind": "word",
+        "score": 1.0,
+        "threshold": 0.5,
+        "triggered": True,
+        "action": "block",
+        "findings": [{"label": "INJECTION", "score": 1.0, "start": 3, "end": 9, "view": "raw"}],
+        "error": None,
+    }
+    assert (answer["policy"], answer["policy_digest"]) == ("default", "d1")
+
+
+def test_a_text_that_was_only_redacted_is_valid(client):
+    answer = client.post("/analyze/prompt", json={"prompt": "I am Ada."}).json()
+    assert (answer["is_valid"], answer["blocked"]) == (True, False)
+    assert answer["sanitized_prompt"] == "I am [PERSON_1]."
+    assert answer["message"] == "person: PERSON at 5–8"
+
+
+def test_outputs_are_sanitized_under_their_own_name(client):
+    answer = client.post("/analyze/output", json={"prompt": "", "output": "It is Ada."}).json()
+    assert answer["sanitized_output"] == "It is [PERSON_1]."
+    assert "sanitized_prompt" not in answer
+
+
+@pytest.mark.parametrize("path", ["/scan/prompt", "/scan/output"])
+def test_scanning_gives_no_text_back(client, path):
+    answer = client.post(path, json=body_for(path, "I am Ada.")).json()
+    assert answer["is_valid"] is True
+    assert not {"sanitized_prompt", "sanitized_output", "vault"} & set(answer)
+    assert "Ada" not in json.dumps(answer)
+
+
+@pytest.mark.parametrize("path", ["/scan/prompt", "/scan/output"])
+def test_scanning_stops_at_the_first_block_when_asked(client, path):
+    errors = [
+        one["error"] for one in client.post(path, json=body_for(path, "ATTACK", fail_fast=True)).json()["results"]
+    ]
+    assert errors == [None, "skipped", "skipped"]
+    errors = [one["error"] for one in client.post(path, json=body_for(path, "ATTACK")).json()["results"]]
+    assert errors == [None, None, None]
+
+
+def test_a_rule_that_could_not_run_is_a_result_with_a_code(client, caplog):
+    answer = client.post("/analyze/prompt", json={"prompt": "secret words", "policy": "broken"}).json()
+    assert answer["is_valid"] is False
+    assert answer["message"] == "broken: scanner_failed"
+    assert (answer["results"][0]["score"], answer["results"][0]["error"]) == (None, "scanner_failed")
+    assert "secret words" not in caplog.text
+
+
+def test_an_excused_rule_has_no_risk(make_world, policies):
+    rule = Rule(name="broken", kind="test", scanner=Broken(), action=Action.BLOCK, on_error=Action.ALLOW)
+    policies["default"] = Policy("default", "d", (rule,), (rule,))
+    answer = make_world().client.post("/analyze/prompt", json={"prompt": "a"}).json()
+    assert (answer["is_valid"], answer["scanners"]) == (True, {})
+
+
+@pytest.mark.parametrize("path", SCANS)
+@pytest.mark.parametrize("headers", [{"authorization": "Bearer wrong"}, {"authorization": ""}])
+def test_a_wrong_credential_is_refused_before_the_body_is_looked_at(client, path, headers):
+    response = client.post(path, content=b"not json", headers=headers)
+    assert_refused(response, 401, "unauthorized")
+
+
+@pytest.mark.parametrize("path", SCANS)
+def test_every_error_of_a_scan_reads_as_a_refusal(client, path):
+    for content, status, code in [
+        (b"not json", 400, "malformed"),
+        (b"[" * 100_000, 400, "malformed"),
+        (b"{}", 422, "invalid_request"),
+        (b'{"prompt": "a", "output": "b", "surprise": 1}', 422, "invalid_request"),
+    ]:
+        response = client.post(path, content=content, headers={"content-type": "application/json"})
+        assert_refused(response, status, code)
+        assert ("sanitized_output" in response.json()) is path.endswith("output")
+    assert_refused(client.post(path, content=b"{}"), 415, "unsupported_media_type")
+    assert_refused(client.get(path), 405, "method_not_allowed")
+    assert_refused(client.post(path + "/", json=body_for(path)), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/analyze/prompt", {"prompt": ""}, "$.prompt"),
+        ("/analyze/prompt", {"prompt": " \n\t"}, "$.prompt"),
+        ("/scan/prompt", {"prompt": ""}, "$.prompt"),
+        ("/analyze/output", {"prompt": "", "output": ""}, "$.output"),
+        ("/scan/output", {"prompt": "a", "output": " "}, "$.output"),
+        ("/analyze/prompt", {"prompt": "a", "policy": "unheard"}, "$.policy"),
+        ("/analyze/prompts", {"prompts": []}, "$.prompts"),
+        ("/analyze/prompts", {"prompts": "a"}, "$.prompts"),
+    ],
+)
+def test_a_wrong_field_is_named(client, path, body, field):
+    assert_refused(client.post(path, json=body), 422, "invalid_request", field)
+
+
+@pytest.mark.parametrize("path", SCANS)
+def test_half_a_surrogate_pair_is_a_wrong_field(client, path):
+    content = json.dumps(body_for(path, "x\ud800")).encode()
+    response = client.post(path, content=content, headers={"content-type": "application/json"})
+    assert_refused(response, 422, "invalid_request", "$.output" if path.endswith("output") else "$.prompt")
+
+
+def test_the_character_zero_is_scanned_and_kept(client):
+    answer = client.post("/analyze/prompt", json={"prompt": "\x00Ada\x00"}).json()
+    assert answer["sanitized_prompt"] == "\x00[PERSON_1]\x00"
+
+
+def test_an_optional_rule_may_be_suppressed(client):
+    body = {"prompt": "whisper", "scanners_suppress": ["quiet"]}
+    answer = client.post("/analyze/prompt", json=body).json()
+    assert answer["is_valid"] is True
+    assert "quiet" not in answer["scanners"]
+
+
+@pytest.mark.parametrize("name", ["attack", "person", "unheard", "Attack", "", "*"])
+def test_anything_else_may_not(client, name):
+    body = {"prompt": "ATTACK", "scanners_suppress": ["quiet", name]}
+    assert_refused(client.post("/analyze/prompt", json=body), 403, "forbidden", "$.scanners_suppress[1]")
+
+
+def test_a_chain_is_not_suppressed_to_nothing(client):
+    body = {"prompt": "whisper", "policy": "optional", "scanners_suppress": ["quiet"]}
+    assert_refused(client.post("/analyze/prompt", json=body), 403, "forbidden", "$.scanners_suppress")
+
+
+def test_a_tied_key_uses_its_own_policy_and_no_other(client):
+    tied = {"authorization": f"Bearer {TIED_KEY}"}
+    assert client.post("/analyze/prompt", json={"prompt": "a"}, headers=tied).json()["policy"] == "mild"
+    for policy in ("default", "unheard"):
+        response = client.post("/analyze/prompt", json={"prompt": "a", "policy": policy}, headers=tied)
+        assert_refused(response, 403, "forbidden", "$.policy")
+
+
+def test_a_token_that_was_never_sealed_is_refused(client):
+    response = client.post("/analyze/output", json={"prompt": "", "output": "a", "vault": "v1.made-up"})
+    assert_refused(response, 400, "invalid_vault_token", "$.vault")
+
+
+def test_a_body_over_the_limit_is_refused(make_world):
+    client = make_world(limits={"max_body_bytes": 100}).client
+    assert_refused(client.post("/analyze/prompt", json={"prompt": "a" * 100}), 413, "request_too_large")
+
+
+def test_a_batch_answers_in_order_and_one_bad_item_spoils_nothing(client):
+    prompts = ["fine", "", 3, "an ATTACK", "\ud800", None, "I am Ada"]
+    content = json.dumps({"prompts": prompts}).encode()
+    response = client.post("/analyze/prompts", content=content, headers={"content-type": "application/json"})
+    assert response.status_code == 200
+    results = response.json()["results"]
+    assert [one["is_valid"] for one in results] == [True, False, False, False, False, False, True]
+    for index in (1, 2, 4, 5):
+        assert results[index].items() >= REFUSAL.items()
+        assert f"`$.prompts[{index}]`" in results[index]["error"]["message"]
+    assert results[3]["message"] == "attack: INJECTION at 3–9"
+    assert results[6]["sanitized_prompt"] == "I am [PERSON_1]"
+
+
+def test_a_batch_over_the_limit_is_refused_whole(make_world):
+    client = make_world(limits={"max_batch_items": 2}).client
+    assert_refused(client.post("/analyze/prompts", json={"prompts": ["a"] * 3}), 413, "request_too_large", "$.prompts")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Overloaded("full"), "overloaded"),
+        (DeadlineExceeded("late"), "deadline_exceeded"),
+        (KeyError("x"), "internal_error"),
+    ],
+)
+def test_what_happens_to_one_item_is_its_own_answer(world, monkeypatch, caplog, error, code):
+    scan = world.engine.scan
+
+    async def sometimes(rules, text, **settings):
+        if text == "secret words":
+            raise error
+        return await scan(rules, text, **settings)
+
+    monkeypatch.setattr(world.engine, "scan", sometimes)
+    results = world.client.post("/analyze/prompts", json={"prompts": ["a", "secret words", "b"]}).json()["results"]
+    assert [one["is_valid"] for one in results] == [True, False, True]
+    assert results[1]["error"]["code"] == code
+    assert "secret words" not in caplog.text
+
+
+def test_a_bug_is_an_answer_too_and_its_message_goes_nowhere(world, monkeypatch, caplog):
+    async def fail(*args, **settings):
+        raise RuntimeError("secret words")
+
+    monkeypatch.setattr(world.engine, "scan", fail)
+    response = world.client.post("/analyze/prompt", json={"prompt": "secret words"})
+    assert_refused(response, 500, "internal_error")
+    assert "secret words" not in response.text + caplog.text
+    assert "RuntimeError" in str([vars(record) for record in caplog.records])
+
+
+def test_a_request_too_many_is_turned_away_at_once(make_world, policies):
+    class Sleeping:
+        needs = ()
+
+        def scan(self, text, context):
+            time.sleep(0.3)
+            return ()
+
+    rule = Rule(name="slow", kind="test", scanner=Sleeping(), action=Action.BLOCK)
+    policies["default"] = Policy("default", "d", (rule,), (rule,))
+    world = make_world(limits={"max_concurrent_requests": 1, "retry_after_seconds": 3})
+
+    async def run():
+        transport = httpx2.ASGITransport(app=world.app)
+        headers = {"authorization": f"Bearer {KEY}"}
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
+            first = asyncio.create_task(client.post("/analyze/prompt", json={"prompt": "a"}))
+            await asyncio.sleep(0.1)
+            started = time.perf_counter()
+            second = await client.post("/analyze/prompt", json={"prompt": "a"})
+            seconds = time.perf_counter() - started
+            return await first, second, seconds
+
+    first, second, seconds = asyncio.run(run())
+    assert first.status_code == 200
+    assert_refused(second, 503, "overloaded")
+    assert second.headers["retry-after"] == "3"
+    assert seconds < 0.1
+
+
+def test_many_findings_are_all_told(client):
+    answer = client.post("/analyze/prompt", json={"prompt": "Ada " * 1000}).json()
+    assert len(answer["results"][1]["findings"]) == 1000
+    assert answer["message"].endswith("PERSON at 8–11 and 997 more")
+
+
+def test_a_long_body_is_scanned_to_its_end(client):
+    answer = client.post("/analyze/prompt", json={"prompt": "a " * 200_000 + "ATTACK"}).json()
+    assert answer["results"][0]["findings"][0]["end"] == 400_006
