@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from scanner_service.errors import ModelError
 from scanner_service.inference import windows
 from scanner_service.inference.manifest import UNINTELLIGIBLE, Head, ModelEntry
@@ -46,7 +48,7 @@ class Classifier:
     def __init__(self, entry: ModelEntry, model: bytes, tokenizer: bytes) -> None:
         self.entry = entry
         self._reports_unread = UNINTELLIGIBLE in entry.labels()
-        self.session = Session(model)
+        self.session = Session(model, [head.output for head in entry.heads])
         self._tokenizer = TextTokenizer(tokenizer)
         self._size = entry.window_tokens - len(self._tokenizer.prefix) - len(self._tokenizer.suffix)
         # A short row and two full windows: what the first requests would otherwise wait for, and every shape checked.
@@ -72,7 +74,7 @@ class Classifier:
         What the *outputs* of all windows of *reading* say.
 
         Raises:
-            ModelError: if the outputs are not those of the manifest.
+            ModelError: if an output is not finite, or does not have the shape that the manifest says.
         """
         covered = windows.spans(reading.tokens, reading.at, self._size)
         predictions: list[Prediction] = []
@@ -87,12 +89,12 @@ class Classifier:
         return predictions
 
     def _logits(self, head: Head, reading: Reading, outputs: Mapping[str, Floats]) -> Floats:
-        if head.output not in outputs:
-            raise ModelError(f"the manifest names the output `{head.output}`, the file has: {', '.join(outputs)}")
         logits = outputs[head.output]
         shape = (*reading.rows.shape[: 2 if head.kind == "token" else 1], len(head.labels))
         if logits.shape != shape:
             raise ModelError(f"output `{head.output}` has the shape {logits.shape} where the manifest says {shape}")
+        if not np.isfinite(logits).all():  # compared to a threshold, what is no number would look harmless
+            raise ModelError(f"output `{head.output}` is not finite")
         if head.kind == "sequence":
             return logits
         first = len(self._tokenizer.prefix)

@@ -102,7 +102,7 @@ class TextTokenizer:
         The tokens of *text*, without frame.
 
         Raises:
-            ModelError: if the text spells a special token that this vocabulary cannot tell from the real one.
+            ModelError: if the vocabulary has no token for unknown characters and the text needs one.
         """
         ids: list[int] = []
         offsets: list[tuple[int, int]] = []
@@ -115,18 +115,18 @@ class TextTokenizer:
         return Tokens(known, spans[:, 0], spans[:, 1], _word_begins(text, spans), unknown)
 
     def _encode(self, chunk: str) -> Encoding:
-        # A batch of one: unlike `encode`, it lets other threads run meanwhile.
-        try:
-            return self._tokenizer.encode_batch([chunk], add_special_tokens=False)[0]
-        except UnicodeEncodeError:
-            return self._tokenizer.encode_batch([_LONE_SURROGATE.sub("\ufffd", chunk)], add_special_tokens=False)[0]
+        readable = chunk if chunk.isascii() else _LONE_SURROGATE.sub("\ufffd", chunk)
+        try:  # a batch of one: unlike `encode`, it lets other threads run meanwhile
+            return self._tokenizer.encode_batch([readable], add_special_tokens=False)[0]
+        except Exception:  # noqa: BLE001 - the Rust core raises plain Exception, perhaps quoting the text
+            raise ModelError("the tokenizer cannot read the text") from None
 
     def _without_special(self, ids: Ints) -> tuple[Ints, Flags]:
         """Some vocabularies hold special tokens as ordinary pieces; typed ones become unknown tokens."""
         special = self._special[ids]
         if special.any():
             if self._unknown is None:
-                raise ModelError("the text spells a special token that this tokenizer cannot tell from the real one")
+                raise ModelError("the text spells a special token, and there is no unknown token to read it as")
             ids = np.where(special, self._unknown, ids)
         if self._unknown is None:
             return ids, np.zeros(len(ids), dtype=bool)

@@ -1,0 +1,346 @@
+import asyncio
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from scanner_service.errors import ModelError, Overloaded
+from scanner_service.inference.batcher import Batcher
+
+
+class Model:
+    """
+    A model that says which value each row starts with, and remembers its runs.
+
+    It waits in every run while it is `held`.
+    """
+
+    def __init__(self, seconds=0.0):
+        self.seconds = seconds
+        self.runs = []
+        self.threads = set()
+        self.free = threading.Event()
+        self.free.set()
+
+    def __call__(self, ids):
+        self.runs.append(ids.copy())
+        self.threads.add(threading.current_thread().name)
+        time.sleep(self.seconds)
+        assert self.free.wait(10)
+        if (ids < 0).any():
+            raise ValueError(f"the text was {ids}")
+        return {"first": ids[:, :1].astype(np.float32)}
+
+    def firsts(self):
+        """The first values of each run so far."""
+        return [run[:, 0].tolist() for run in self.runs]
+
+
+def rows(value, count=1, tokens=4):
+    return np.full((count, tokens), value, dtype=np.int64)
+
+
+def firsts(outputs):
+    return outputs["first"][:, 0].tolist()
+
+
+def play(scene, model=None, **settings):
+    """Run *scene* with a batcher over *model*, and close it."""
+
+    async def with_batcher():
+        batcher = Batcher(model or Model(), **settings)
+        try:
+            return await scene(batcher)
+        finally:
+            await batcher.aclose()
+
+    return asyncio.run(with_batcher())
+
+
+async def busy(batcher, model):
+    """A task whose row is in the model, which is held there."""
+    model.free.clear()
+    task = asyncio.create_task(batcher.run(rows(99, tokens=3), firsts))
+    await until(lambda: model.runs)
+    return task
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+def start(batcher, *many):
+    return [asyncio.create_task(batcher.run(each, firsts)) for each in many]
+
+
+def test_each_caller_gets_the_outputs_of_its_own_rows_in_order():
+    async def scene(batcher):
+        many = [np.arange(i, i + n)[:, None] * np.ones(4, dtype=np.int64) for i, n in ((0, 1), (100, 50), (200, 7))]
+        assert await asyncio.gather(*start(batcher, *many)) == [each[:, 0].tolist() for each in many]
+
+    play(scene, max_run_tokens=32)
+
+
+def test_what_waits_while_the_model_is_busy_is_the_next_batch():
+    model = Model()
+
+    async def scene(batcher):
+        first = await busy(batcher, model)
+        waiting = start(batcher, *(rows(value) for value in (1, 2, 3)))
+        await until(lambda: batcher.queued_rows == 3)
+        model.free.set()
+        await asyncio.gather(first, *waiting)
+        assert model.firsts() == [[99], [1, 2, 3]]
+
+    play(scene, model)
+
+
+def test_a_free_model_starts_at_once():
+    async def scene(batcher):
+        await batcher.run(rows(0), firsts)
+        started = time.perf_counter()
+        for _ in range(20):
+            await batcher.run(rows(1), firsts)
+        assert (time.perf_counter() - started) / 20 < 0.01
+
+    play(scene)
+
+
+def test_only_rows_of_equal_length_share_a_run():
+    model = Model()
+
+    async def scene(batcher):
+        first = await busy(batcher, model)
+        waiting = start(batcher, rows(1, tokens=4), rows(2, tokens=5), rows(3, tokens=4))
+        await until(lambda: batcher.queued_rows == 3)
+        model.free.set()
+        assert await asyncio.gather(first, *waiting) == [[99], [1], [2], [3]]
+        assert model.firsts() == [[99], [1, 3], [2]]
+
+    play(scene, model)
+
+
+@pytest.mark.parametrize(("budget", "sizes"), [(12, [3, 3, 1]), (4, [1] * 7), (1, [1] * 7), (1000, [7])])
+def test_a_run_stays_within_its_budget_of_tokens(budget, sizes):
+    model = Model()
+    play(lambda batcher: batcher.run(rows(1, count=7), firsts), model, max_run_tokens=budget)
+    assert [len(run) for run in model.runs] == sizes
+
+
+def test_a_short_text_waits_for_one_run_of_a_long_one():
+    model = Model()
+
+    async def scene(batcher):
+        (long,) = start(batcher, rows(1, count=2000))
+        await until(lambda: len(model.runs) > 5)
+        model.free.clear()
+        before = len(model.runs)
+        (short,) = start(batcher, rows(2, tokens=3))
+        await until(lambda: batcher.queued_rows % 4 == 1)
+        model.free.set()
+        assert await short == [2]
+        at = next(index for index, run in enumerate(model.firsts()) if run == [2])
+        assert at - before <= 1  # the run that was going on, and perhaps one that began before this scene held it
+        assert not long.done()
+        assert await long == [1] * 2000
+
+    play(scene, model, max_run_tokens=16)
+
+
+def test_a_stream_of_short_texts_leaves_a_long_one_every_other_run():
+    model = Model()
+
+    async def scene(batcher):
+        first = await busy(batcher, model)
+        tasks = start(batcher, rows(1, count=8), *(rows(value, tokens=5 + value) for value in range(2, 12)))
+        await until(lambda: batcher.queued_rows == 18)
+        model.free.set()
+        await asyncio.gather(first, *tasks)
+        order = [run[0] for run in model.firsts()[1:]]
+        assert order == [1, 1, 2, 1, 3, 1, 4, 5, 6, 7, 8, 9, 10, 11]
+
+    play(scene, model, max_run_tokens=8)
+
+
+def test_long_texts_share_runs_row_by_row():
+    model = Model()
+
+    async def scene(batcher):
+        first = await busy(batcher, model)
+        tasks = start(batcher, rows(1, count=5), rows(2, count=3), rows(3, count=1))
+        await until(lambda: batcher.queued_rows == 9)
+        model.free.set()
+        await asyncio.gather(first, *tasks)
+        assert [sorted(run) for run in model.firsts()[1:]] == [[1, 1, 2, 3], [1, 1, 2, 2], [1]]
+
+    play(scene, model, max_run_tokens=16)
+
+
+def test_too_many_waiting_rows_are_refused_at_once():
+    model = Model()
+
+    async def scene(batcher):
+        first = await busy(batcher, model)
+        waiting = start(batcher, rows(1, count=9))
+        await until(lambda: batcher.queued_rows == 9)
+        with pytest.raises(Overloaded):
+            await batcher.run(rows(2, count=2), firsts)
+        waiting += start(batcher, rows(3))
+        model.free.set()
+        assert await asyncio.gather(first, *waiting) == [[99], [1] * 9, [3]]
+        assert await batcher.run(rows(4, count=10), firsts) == [4] * 10
+
+    play(scene, model, max_queued_rows=10)
+
+
+def test_a_caller_that_is_gone_leaves_the_queue():
+    model = Model()
+
+    async def scene(batcher):
+        first = await busy(batcher, model)
+        gone, stays = start(batcher, rows(1, count=5), rows(2))
+        await until(lambda: batcher.queued_rows == 6)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        assert batcher.queued_rows == 1
+        model.free.set()
+        await asyncio.gather(first, stays)
+        assert model.firsts() == [[99], [2]]
+
+    play(scene, model)
+
+
+def test_a_caller_that_goes_while_the_model_runs_takes_the_rest_of_its_rows_along():
+    model = Model()
+
+    async def scene(batcher):
+        model.free.clear()
+        (gone,) = start(batcher, rows(1, count=100))
+        await until(lambda: model.runs)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        (stays,) = start(batcher, rows(2))
+        model.free.set()
+        assert await stays == [2]
+        assert model.firsts() == [[1, 1], [2]]
+        assert batcher.queued_rows == 0
+
+    play(scene, model, max_run_tokens=8)
+
+
+def test_a_deadline_takes_rows_out_of_the_queue():
+    model = Model()
+
+    async def scene(batcher):
+        first = await busy(batcher, model)
+        started = time.perf_counter()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await batcher.run(rows(1), firsts)
+        assert time.perf_counter() - started < 0.1
+        assert batcher.queued_rows == 0
+        model.free.set()
+        await first
+
+    play(scene, model)
+
+
+def test_a_run_that_fails_fails_its_own_texts_alone():
+    model = Model()
+
+    async def scene(batcher):
+        first = await busy(batcher, model)
+        bad, alike, other = start(batcher, rows(-1), rows(1), rows(2, tokens=5))
+        await until(lambda: batcher.queued_rows == 3)
+        model.free.set()
+        assert await first == [99]
+        for failed in (bad, alike):
+            with pytest.raises(ModelError, match=r"^the model could not run: ValueError$"):  # nothing of the text
+                await failed
+        assert await other == [2]
+        assert await batcher.run(rows(3), firsts) == [3]
+
+    play(scene, model)
+
+
+def test_a_long_text_that_fails_leaves_nothing_behind():
+    model = Model()
+
+    async def scene(batcher):
+        with pytest.raises(ModelError):
+            await batcher.run(rows(-1, count=100), firsts)
+        assert batcher.queued_rows == 0
+        assert len(model.runs) == 1
+
+    play(scene, model, max_run_tokens=8)
+
+
+def test_what_goes_wrong_at_the_finish_of_one_text_is_its_own():
+    def fail(outputs):
+        raise KeyError("label")
+
+    async def scene(batcher):
+        bad = asyncio.create_task(batcher.run(rows(1), fail))
+        (good,) = start(batcher, rows(2))
+        with pytest.raises(ModelError):
+            await bad
+        assert await good == [2]
+
+    play(scene)
+
+
+def test_the_model_has_one_thread_and_the_event_loop_stays_free():
+    model = Model(seconds=0.05)
+
+    async def scene(batcher):
+        tasks = start(batcher, *(rows(1, tokens=2 + value) for value in range(6)))
+        longest, last = 0.0, time.perf_counter()
+        while not all(task.done() for task in tasks):
+            await asyncio.sleep(0.001)
+            now = time.perf_counter()
+            longest, last = max(longest, now - last), now
+        assert longest < 0.03
+        assert len(model.threads) == 1
+
+    play(scene, model)
+
+
+def test_closing_lets_the_run_in_progress_end_and_refuses_the_rest():
+    model = Model()
+
+    async def scene(batcher):
+        first = await busy(batcher, model)
+        (waiting,) = start(batcher, rows(1))
+        await until(lambda: batcher.queued_rows == 1)
+        closing = asyncio.create_task(batcher.aclose())
+        with pytest.raises(Overloaded):
+            await waiting
+        assert not closing.done()
+        model.free.set()
+        await closing
+        assert await first == [99]
+        with pytest.raises(Overloaded):
+            await batcher.run(rows(2), firsts)
+
+    play(scene, model)
+
+
+def test_closing_fails_a_long_text_in_the_middle():
+    model = Model()
+
+    async def scene(batcher):
+        model.free.clear()
+        (long,) = start(batcher, rows(1, count=100))
+        await until(lambda: model.runs)
+        closing = asyncio.create_task(batcher.aclose())
+        await asyncio.sleep(0.01)
+        model.free.set()
+        with pytest.raises(Overloaded):
+            await long
+        await closing
+        assert len(model.runs) == 1
+
+    play(scene, model, max_run_tokens=8)
