@@ -1,0 +1,238 @@
+"""Kind `pii`: personal data, by presidio's recognizers and the entity head of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+from presidio_analyzer import EntityRecognizer
+
+from scanner_service import linear_regex
+from scanner_service.errors import ConfigError
+from scanner_service.findings import Finding
+from scanner_service.linear_regex import Pattern
+from scanner_service.scanner import Context, ModelInfo, Need, Prediction
+from scanner_service.scanners._presidio.analyzer import Analyzer
+from scanner_service.scanners._presidio.entities import EntityHead
+from scanner_service.scanners._presidio.listed import Listed, any_of
+from scanner_service.scanners._presidio.phone import regions
+from scanner_service.scanners._presidio.recognizers import build as build_recognizer
+from scanner_service.scanners._presidio.recognizers import catalogue, context_words, languages, tunings
+from scanner_service.scanners._presidio.tokens import Entity
+from scanner_service.text import Span, Text, View
+from scanner_service.views import VIEWS
+
+# What is looked for unless the configuration says otherwise: few false positives, and of use in most places.
+DEFAULT_ENTITIES = (
+    "CREDIT_CARD",
+    "CRYPTO",
+    "EMAIL_ADDRESS",
+    "IBAN_CODE",
+    "IP_ADDRESS",
+    "PHONE_NUMBER",
+    "UK_NHS",
+    "UK_NINO",
+    "US_BANK_NUMBER",
+    "US_ITIN",
+    "US_PASSPORT",
+    "US_SSN",
+)
+DEFAULT_MODEL_ENTITIES = ("LOCATION", "PERSON")
+
+# Full-width digits and characters without width hide an address from a pattern, but not from a reader.
+_VIEWS = ("raw", "normalized")
+
+_Label = Annotated[str, msgspec.Meta(pattern="^[A-Z][A-Z0-9_]*$")]
+_Score = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class AllowList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Values that are not personal data.
+
+    Attributes:
+        exact: as they stand in the text.
+        regex: patterns of the linear-time engine that match the whole value.
+    """
+
+    exact: list[str] = []
+    regex: list[str] = []
+
+
+class AdHocPattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    An entity of your own.
+
+    Attributes:
+        label: what a match is reported as.
+        regex: what it looks like, for the linear-time engine.
+        name: what it is, for people.
+        score: of a match, before context words.
+        context: words that raise the score when they stand nearby.
+        case_sensitive: whether `a` and `A` differ.
+    """
+
+    label: _Label
+    regex: Annotated[str, msgspec.Meta(min_length=1)]
+    name: str = ""
+    score: _Score = 0.6
+    context: list[str] = []
+    case_sensitive: bool = False
+
+
+class DenyList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Words that are personal data wherever they occur, in any case, as whole words.
+
+    Attributes:
+        label: what they are reported as.
+        words: at least one.
+        score: of each.
+    """
+
+    label: _Label
+    words: Annotated[list[Annotated[str, msgspec.Meta(min_length=1)]], msgspec.Meta(min_length=1)]
+    score: _Score = 1.0
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Options of the kind.
+
+    Attributes:
+        entities: what to look for; without it `DEFAULT_ENTITIES`, with a model `DEFAULT_MODEL_ENTITIES` as well.
+        model: a name in the manifest whose entity head finds names and places; without it there are patterns alone.
+        regions: countries (ISO 3166) whose national telephone numbers count; international ones always do.
+        languages: whose context words count beside English.
+        context: whether context words raise scores.
+        allow_list: values that are left alone.
+        patterns: entities of your own.
+        deny_lists: words of your own.
+    """
+
+    entities: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
+    model: str | None = None
+    regions: tuple[str, ...] = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR")
+    languages: tuple[str, ...] = ("en",)
+    context: bool = True
+    allow_list: AllowList = AllowList()
+    patterns: list[AdHocPattern] = []
+    deny_lists: list[DenyList] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Pii:
+    """Reports personal data in a text as it is and as it reads, with the scores that presidio gives."""
+
+    analyzer: Analyzer
+    needs: Sequence[Need]
+    allowed: frozenset[str]
+    allowed_patterns: Sequence[Pattern]
+
+    def scan(self, text: Text, context: Context) -> list[Finding]:
+        """Everything found, whatever its score; what both views show counts once, with the higher score."""
+        found: dict[tuple[Span, str], Finding] = {}
+        seen: set[str] = set()
+        for name in _VIEWS:
+            for view, predictions in self._read(name, text, context):
+                if view.text not in seen:
+                    seen.add(view.text)
+                    for finding in self._find(view, predictions, name):
+                        known = found.get((finding.span, finding.label))
+                        if known is None or known.score < finding.score:
+                            found[finding.span, finding.label] = finding
+        return [found[key] for key in sorted(found)]
+
+    def _read(self, name: str, text: Text, context: Context) -> Iterable[tuple[View, Sequence[Prediction]]]:
+        for need in self.needs:
+            if need.view == name:
+                return context.predictions[need]
+        return [(view, ()) for view in text.views(VIEWS[name])]
+
+    def _find(self, view: View, predictions: Sequence[Prediction], name: str) -> Iterable[Finding]:
+        entities = [Entity(each.label, each.score, each.span.start, each.span.end) for each in predictions]
+        for result in self.analyzer.analyze(view.text, entities):
+            span = Span(result.start, result.end)
+            if not self._allows(span.of(view.text)):
+                yield Finding(result.entity_type, float(result.score), view.to_original(span), name)
+
+    def _allows(self, value: str) -> bool:
+        return value in self.allowed or any(
+            Span(0, len(value)) in pattern.finditer(value) for pattern in self.allowed_patterns
+        )
+
+
+def build(config: Config, models: Mapping[str, ModelInfo]) -> Pii:
+    """
+    Make the scanner.
+
+    Raises:
+        ConfigError: if a model, an entity, a region or a language does not exist, or a pattern is not one of the
+            linear-time engine.
+    """
+    if config.model is not None and config.model not in models:
+        raise ConfigError(f"`$.options.model`: no `{config.model}` in the manifest; there are: {', '.join(models)}")
+    labels = models[config.model].labels if config.model else frozenset()
+    _check("languages", config.languages, languages())
+    _check("regions", config.regions, regions())
+    entities = config.entities
+    if entities is None:
+        entities = [*DEFAULT_ENTITIES, *(label for label in DEFAULT_MODEL_ENTITIES if label in labels)]
+    _check("entities", entities, sorted({*catalogue(), *labels}))
+    analyzer = Analyzer(
+        [*_predefined(entities, labels, config), *_listed(config)],
+        _requirements(entities, labels, config),
+        context=config.context,
+    )
+    analyzer.analyze("warm up: 415-555-2671 a@example.com")
+    return Pii(
+        analyzer=analyzer,
+        needs=tuple(Need(config.model, view) for view in _VIEWS) if config.model else (),
+        allowed=frozenset(config.allow_list.exact),
+        allowed_patterns=tuple(
+            _compile(f"allow_list.regex[{index}]", pattern, whole=True)
+            for index, pattern in enumerate(config.allow_list.regex)
+        ),
+    )
+
+
+def _check(option: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for index, name in enumerate(names):
+        if name not in known:
+            raise ConfigError(f"`$.options.{option}[{index}]`: no `{name}`; there are: {', '.join(known)}")
+
+
+def _predefined(entities: Sequence[str], labels: frozenset[str], config: Config) -> Iterable[EntityRecognizer]:
+    for entity in entities:
+        if entity in labels:
+            yield EntityHead(entity, context_words(entity, config.languages))
+        if entity in catalogue():
+            yield build_recognizer(entity, config.regions, config.languages)
+
+
+def _listed(config: Config) -> Iterable[EntityRecognizer]:
+    for index, own in enumerate(config.patterns):
+        pattern = _compile(f"patterns[{index}].regex", own.regex, case_sensitive=own.case_sensitive)
+        yield Listed(own.label, pattern, own.score, own.context)
+    for index, deny in enumerate(config.deny_lists):
+        try:
+            yield Listed(deny.label, any_of(deny.words), deny.score, whole_words=True)
+        except ConfigError as error:
+            raise ConfigError(f"`$.options.deny_lists[{index}].words`: {error}") from None
+
+
+def _requirements(entities: Sequence[str], labels: frozenset[str], config: Config) -> Mapping[str, str]:
+    """What a text must hold to be searched for an entity, unless something else than a pattern of ours finds it."""
+    free = {*labels, *(own.label for own in config.patterns), *(deny.label for deny in config.deny_lists)}
+    wanted = {entity: tunings()[entity].requires for entity in entities if entity in tunings()}
+    return {entity: requires for entity, requires in wanted.items() if requires and entity not in free}
+
+
+def _compile(option: str, pattern: str, *, case_sensitive: bool = True, whole: bool = False) -> Pattern:
+    try:
+        compiled = linear_regex.compile(pattern, case_sensitive=case_sensitive)
+        return linear_regex.compile(rf"\A(?:{pattern})\z", case_sensitive=case_sensitive) if whole else compiled
+    except ConfigError as error:
+        raise ConfigError(f"`$.options.{option}`: {error}") from None
