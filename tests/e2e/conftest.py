@@ -26,9 +26,9 @@ PLUGINS = Path(__file__).parent / "plugins"
 MANIFEST = """
 [models.unused]
 file = "unused.onnx"
-sha256 = "%(zeros)s"
+sha256 = "{zeros}"
 tokenizer = "tokenizer.json"
-tokenizer_sha256 = "%(zeros)s"
+tokenizer_sha256 = "{zeros}"
 window_tokens = 128
 overlap_tokens = 32
 licence = "none"
@@ -38,7 +38,7 @@ output = "logits"
 kind = "sequence"
 activation = "sigmoid"
 labels = ["NOTHING"]
-""" % {"zeros": "0" * 64}
+""".format(zeros="0" * 64)
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path, environment: dict[str, str]) -> Iterator[Server]:
+def running(folder: Path, environment: dict[str, str], *arguments: str) -> Iterator[Server]:
     """Start `scanner-service serve`, wait until it is ready, and end it."""
     folder.mkdir(exist_ok=True)
     log = folder / "output.log"
@@ -83,7 +83,10 @@ def running(folder: Path, environment: dict[str, str]) -> Iterator[Server]:
     } | environment
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "scanner_service", "serve"], env=environment, stdout=output, stderr=output
+            [sys.executable, "-m", "scanner_service", "serve", *arguments],
+            env=environment,
+            stdout=output,
+            stderr=output,
         )
     server = Server(process, log)
     try:
@@ -137,7 +140,7 @@ POLICIES = {
     ],
     "failing": [{"name": "broken", "kind": "failing"}],
     "forgiving": [{"name": "broken", "kind": "failing", "on_error": "allow"}],
-    "slow": [{"name": "slow", "kind": "sleeping", "options": {"seconds": 3}}],
+    "slow": [{"name": "slow", "kind": "sleeping", "options": {"seconds": 1.4}}],
     "brief": [{"name": "brief", "kind": "sleeping", "options": {"seconds": 0.3}}],
 }
 

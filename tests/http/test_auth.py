@@ -87,7 +87,7 @@ def test_no_header_breaks_it(value):
 
 
 def test_no_key_at_all_is_a_configuration_error_that_says_what_to_do():
-    with pytest.raises(ConfigError, match="SCANNER_API_KEYS.*allow_anonymous"):
+    with pytest.raises(ConfigError, match=r"SCANNER_API_KEYS.*allow_anonymous"):
         keys("")
     with pytest.raises(ConfigError, match="no API key"):
         keys(" , ")
