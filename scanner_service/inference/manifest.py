@@ -103,7 +103,12 @@ class Manifest:
     def info(self) -> Mapping[str, ModelInfo]:
         """What scanners may know about each model."""
         return {
-            name: ModelInfo(entry.labels(), self._resolve(name, "tokenizer", entry.tokenizer), entry.sha256)
+            name: ModelInfo(
+                labels=entry.labels(),
+                tokenizer=self._resolve(name, "tokenizer", entry.tokenizer),
+                digest=entry.sha256,
+                thresholds={label: at for head in entry.heads for label, at in head.thresholds.items()},
+            )
             for name, entry in self.models.items()
         }
 

@@ -154,17 +154,15 @@ def _word_begins(text: str, spans: Ints) -> Flags:
 def _disarmed(raw: dict[str, Any]) -> dict[str, Any]:
     """The file without truncation and padding, and with long words cut instead of given up."""
     disarmed = raw | {"truncation": None, "padding": None}
-    model = raw["model"]
-    if model.get("type") == "WordPiece" or "max_input_chars_per_word" in model:
-        disarmed["model"] = model | {"max_input_chars_per_word": 1_000_000_000}
-        cut = {
-            "type": "Split",
-            "pattern": {"Regex": f"[\\s\\S]{{{MAX_WORD_CHARACTERS}}}"},
-            "behavior": "Isolated",
-            "invert": False,
+    if raw["model"].get("type") == "WordPiece":
+        disarmed["model"] = raw["model"] | {"max_input_chars_per_word": 1_000_000_000}
+        given = raw.get("pre_tokenizer") or {"type": "Sequence", "pretokenizers": []}
+        steps = given["pretokenizers"] if given["type"] == "Sequence" else [given]
+        cut = {"type": "FixedLength", "length": MAX_WORD_CHARACTERS}
+        disarmed["pre_tokenizer"] = {
+            "type": "Sequence",
+            "pretokenizers": [*(each for each in steps if each != cut), cut],
         }
-        before = [raw["pre_tokenizer"]] if raw.get("pre_tokenizer") else []
-        disarmed["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [*before, cut]}
     return disarmed
 
 

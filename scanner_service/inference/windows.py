@@ -126,14 +126,18 @@ def token_predictions(head: Head, logits: Floats, tokens: Tokens, at: Ints) -> l
     changes = np.append(True, name[1:] != name[:-1])
     opens = np.flatnonzero((name > 0) & (changes | begins))
     closes = np.flatnonzero((name > 0) & np.append(changes[1:] | begins[1:], True))
-    belongs = np.stack([words[:, name_of == index].sum(axis=1) for index in range(len(names))], axis=1)
+    belongs = (words * (name_of[None, :] == name[:, None])).sum(axis=1)
+    total = np.append(0, np.cumsum(belongs))
+    means = np.minimum(1.0, (total[closes + 1] - total[opens]) / (closes + 1 - opens))
     return [
-        Prediction(
-            names[name[a]],
-            min(1.0, float(belongs[a : b + 1, name[a]].mean())),
-            Span(int(tokens.starts[first[a]]), int(ends[b])),
+        Prediction(names[index], score, Span(start, end))
+        for index, score, start, end in zip(
+            name[opens].tolist(),
+            means.tolist(),
+            tokens.starts[first[opens]].tolist(),
+            ends[closes].tolist(),
+            strict=True,
         )
-        for a, b in zip(opens.tolist(), closes.tolist(), strict=True)
     ]
 
 
