@@ -13,8 +13,11 @@ from scanner_service.errors import ConfigError
 from scanner_service.findings import Action
 from scanner_service.policy import Policy, Rule
 from scanner_service.sanitizer import Operator
-from scanner_service.scanner import ModelInfo
+from scanner_service.scanner import ModelInfo, Scanner
 from scanner_service.substitutes import check_fakes
+
+
+DEFAULT_THRESHOLD = 0.5
 
 
 def build_policies(config: Config, models: Mapping[str, ModelInfo]) -> Mapping[str, Policy]:
@@ -55,8 +58,8 @@ def _build_rule(rule: RuleConfig, models: Mapping[str, ModelInfo], where: str) -
         kind=rule.kind,
         scanner=scanner,
         action=rule.action,
-        threshold=rule.threshold,
-        thresholds=rule.thresholds,
+        threshold=DEFAULT_THRESHOLD if rule.threshold is None else rule.threshold,
+        thresholds=_thresholds(rule, scanner, models),
         on_error=Action(rule.on_error),
         optional=rule.optional,
         stops=rule.stops,
@@ -64,6 +67,14 @@ def _build_rule(rule: RuleConfig, models: Mapping[str, ModelInfo], where: str) -
         operators=rule.operators,
         fold_variants=rule.fold_variants,
     )
+
+
+def _thresholds(rule: RuleConfig, scanner: Scanner, models: Mapping[str, ModelInfo]) -> Mapping[str, float]:
+    """Those of the rule; where it says nothing at all, those that the models it needs were calibrated to."""
+    if rule.threshold is not None:
+        return rule.thresholds
+    calibrated = {label: at for need in scanner.needs for label, at in models[need.model].thresholds.items()}
+    return calibrated | rule.thresholds
 
 
 def _digest(policy: PolicyConfig, models: Mapping[str, ModelInfo]) -> str:

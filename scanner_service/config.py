@@ -27,7 +27,7 @@ class RuleConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     name: Name
     kind: Name
     action: Action = Action.BLOCK
-    threshold: Share = 0.5
+    threshold: Share | None = None
     thresholds: dict[str, Share] = {}
     on_error: Literal["block", "allow"] = "block"
     optional: bool = False

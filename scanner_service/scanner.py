@@ -85,8 +85,10 @@ class ModelInfo:
         labels: the labels of all its heads.
         tokenizer: its `tokenizer.json`.
         digest: the SHA-256 of its file.
+        thresholds: by label, where its calibration puts them.
     """
 
     labels: frozenset[str]
     tokenizer: Path
     digest: str
+    thresholds: Mapping[str, float] = field(default_factory=dict)

@@ -48,6 +48,14 @@ def test_an_error_names_policy_rule_and_option(changes, path):
     assert path in str(error.value)
 
 
+def test_without_a_threshold_the_calibrated_ones_of_the_model_hold():
+    models = {"guard": ModelInfo(MODELS["guard"].labels, Path("t"), "d", {"INJECTION": 0.7, "TOXICITY": 0.8})}
+    assert build(models)["default"].prompt[0].thresholds == {"INJECTION": 0.7, "TOXICITY": 0.8}
+    assert build(models, thresholds={"INJECTION": 0.9})["default"].prompt[0].thresholds["INJECTION"] == 0.9
+    strict = build(models, threshold=0.2)["default"].prompt[0]
+    assert (strict.threshold, strict.thresholds) == (0.2, {})
+
+
 def test_the_digest_changes_with_a_threshold_and_with_a_model():
     digest = build()["default"].digest
     assert build()["default"].digest == digest

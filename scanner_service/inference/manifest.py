@@ -36,7 +36,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         labels: in the order of the output. Those of a token head are `O`, `B-NAME` and `I-NAME`.
         temperature: logits are divided by it, which makes the scores probabilities.
         window_penalty: see `windows`.
-        thresholds: by label, where the model card recommends to act. Policies have thresholds of their own.
+        thresholds: by label, where calibration puts them; they hold for rules that give no threshold.
     """
 
     output: str
