@@ -68,6 +68,10 @@ class Pattern:
             yield Span(characters, characters + length)
             at, characters = end, characters + length
 
+    def is_in(self, text: str) -> bool:
+        """Whether it matches anywhere in *text*, if only the empty string."""
+        return self._compiled.search(encode(text)) is not None
+
     @property
     def groups(self) -> int:
         """How many capturing groups the pattern has."""

@@ -42,6 +42,12 @@ def test_empty_matches_are_left_out():
     assert matches("", "é") == []
 
 
+def test_an_empty_match_is_a_match_for_who_only_asks_whether_there_is_one():
+    assert linear_regex.compile("^a*$").is_in("")
+    assert linear_regex.compile("é$").is_in("caf\ud83dé")
+    assert not linear_regex.compile("^a*$").is_in("b")
+
+
 def test_a_lone_surrogate_does_not_stop_the_search_or_shift_it():
     assert list(linear_regex.compile("b").finditer("a\ud83db")) == [Span(2, 3)]
 

@@ -17,7 +17,7 @@ _PLACEHOLDER = re.compile(
     r"x{4}|\*{3}|\.{3}|…|^<|>$|\$[({A-Za-z_]|\{\{|^[{%]|%[(s]|your|example|placeholder|change_?-?me|dummy|redacted|insert"
     r"|replace|sample|process\.env|environ|getenv|\(\)|\($|^(?:user(?:name)?|(?:new|old|my)?_?pass(?:word|wd)?|pwd|secret|token|key|hidden|string|text|str|bytes|required|none|null"
     r"|true|false|undefined|invalid|incorrect|wrong|missing|empty|optional|field|input|forgot|reset|confirm)$",
-    re.I,
+    re.IGNORECASE,
 )
 # Parts of identifiers, file names, dates and versions: letters with a short number at most.
 _WORD = re.compile(r"[A-Za-z]*[0-9]{0,4}|[0-9]+")
@@ -143,7 +143,11 @@ def _has_words(value: str) -> bool:
 
 def _has_both_cases(value: str, length: int) -> bool:
     """Whether so long a value mixes the cases of its letters more than names do."""
-    return len(value) >= length and 0.25 < sum(character.isupper() for character in value) / len(value) < 0.75
+    return (
+        len(value) >= length
+        and value.isalnum()
+        and 0.2 < sum(character.isupper() for character in value) / len(value) < 0.8
+    )
 
 
 def _decode(value: str) -> bytes:

@@ -22,12 +22,14 @@ DATA = Path(__file__).parent.parent / "data" / "secrets.toml"
 # Between the name of a vendor and its key: `ACME_API_KEY="...`, `"acme": {"token": "...`, `my acme key is ...`.
 GAP = r"[\w.\- \"'`\])]{0,40}?[\s:=>\"'`(\[{,|-]{1,6}"
 
-# A vendor's name and a random string mean something together if one of these words is near …
+# A vendor's name and a random string mean something together if one of these words is near ...
 _ABOUT_SECRETS = re.compile(
-    r"key|token|secret|pass|pwd|\bpat\b|_pat|auth|cred|access|bearer|licen[cs]e|dsn|hec|ssws", re.I
+    r"key|token|secret|pass|pwd|\bpat\b|_pat|auth|cred|access|bearer|licen[cs]e|dsn|hec|ssws", re.IGNORECASE
 )
-# … and none of these between them.
-_ABOUT_HASHES = re.compile(r"commit|\bsha|hash|digest|md5|integrity|checksum|revision|etag|build|image|blob|tree", re.I)
+# ... and none of these between them.
+_ABOUT_HASHES = re.compile(
+    r"commit|\bsha|hash|digest|md5|integrity|checksum|revision|etag|build|image|blob|tree", re.IGNORECASE
+)
 
 # What ends in a letter or digit but does not belong to the word after it: an escape of JSON, of an address, of HTML.
 _ESCAPE = re.compile(r"(?:\\[bfnrt]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2})$")

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import msgspec
 
+from scanner_service import linear_regex
 from scanner_service.errors import ConfigError
 from scanner_service.findings import Finding
-from scanner_service.linear_regex import Pattern, PatternSet, compile
+from scanner_service.linear_regex import Pattern, PatternSet
 from scanner_service.scanner import Context, ModelInfo, Need
 from scanner_service.scanners._credentials import Credential, Form, compiled
 from scanner_service.text import Span, Text
@@ -86,9 +87,7 @@ class Secrets:
                     yield credential.label, score, span
 
     def _is_allowed(self, value: str) -> bool:
-        return value in self.allowed or any(
-            len(span) == len(value) for pattern in self.allowed_patterns for span in pattern.finditer(value)
-        )
+        return value in self.allowed or any(pattern.is_in(value) for pattern in self.allowed_patterns)
 
 
 def build(config: Config, models: Mapping[str, ModelInfo]) -> Secrets:
@@ -129,7 +128,7 @@ def _own(form: OwnForm, where: str) -> Credential:
 
 def _compile(pattern: str, where: str) -> Pattern:
     try:
-        return compile(f"^(?:{pattern})$")
+        return linear_regex.compile(f"^(?:{pattern})$")
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
 

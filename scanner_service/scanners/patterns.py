@@ -1,0 +1,160 @@
+"""Kind `patterns`: words and regular expressions that a text must not hold, or of which it must hold one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+
+from scanner_service import linear_regex
+from scanner_service.errors import ConfigError
+from scanner_service.findings import Finding
+from scanner_service.linear_regex import Pattern, PatternSet
+from scanner_service.scanner import Context, ModelInfo, Need
+from scanner_service.text import Span, Text
+from scanner_service.views import VIEWS
+
+# Before a whole word. RE2's own `\b` knows the letters of English alone.
+WORD_START = r"(?:^|[^\pL\pM\pN_])"
+
+Label = Annotated[str, msgspec.Meta(pattern="^[A-Z][A-Z0-9_]*$")]
+Nonempty = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    What is looked for under one label.
+
+    Attributes:
+        label: of the findings.
+        substrings: texts, taken literally.
+        patterns: regular expressions in the syntax of RE2.
+        match: whether a substring counts anywhere, or only as a `word`.
+        case_sensitive: whether `a` and `A` differ.
+        contains_all: whether the entry counts only if each of its substrings and patterns occurs.
+    """
+
+    label: Label = "PATTERN"
+    substrings: list[Nonempty] = []
+    patterns: list[Nonempty] = []
+    match: Literal["substring", "word"] = "substring"
+    case_sensitive: bool = False
+    contains_all: bool = False
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Options of the kind.
+
+    Attributes:
+        entries: what is looked for.
+        mode: `deny`: every occurrence is a finding. `allow`: a text in which nothing occurs is one.
+        views: the derivations of the text to look in; in mode `allow` it is always the text itself.
+    """
+
+    entries: Annotated[list[Entry], msgspec.Meta(min_length=1)]
+    mode: Literal["deny", "allow"] = "deny"
+    views: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("raw", "normalized", "decoded")
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One substring or pattern, and the entry that it belongs to."""
+
+    entry: int
+    pattern: Pattern
+    word: bool
+
+    def find(self, text: str) -> Iterator[Span]:
+        """Each occurrence in *text*."""
+        for span in self.pattern.finditer(text, group=1 if self.word else 0):
+            if not (self.word and _goes_on(text, span)):
+                yield span
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Reports every occurrence of everything that is looked for, or that nothing occurs."""
+
+    entries: Sequence[Entry]
+    expressions: Sequence[Expression]
+    views: Sequence[str]
+    allow: bool
+    _set: PatternSet
+    needs: Sequence[Need] = ()
+
+    def scan(self, text: Text, context: Context) -> Iterator[Finding]:
+        """In mode `deny` one finding for each occurrence, in mode `allow` one for a text without any."""
+        if self.allow:
+            if next(self._find(text.value), None) is None:
+                yield Finding("NOT_ALLOWED", 1.0, Span(0, len(text)))
+            return
+        seen: set[tuple[str, Span]] = set()
+        for name in self.views:
+            for view in dict.fromkeys(text.views(VIEWS[name])):
+                for entry, span in self._find(view.text):
+                    finding = Finding(self.entries[entry].label, 1.0, view.to_original(span), name)
+                    if (finding.label, finding.span) not in seen:
+                        seen.add((finding.label, finding.span))
+                        yield finding
+
+    def _find(self, text: str) -> Iterator[tuple[int, Span]]:
+        """Every occurrence in *text*, with the index of its entry."""
+        found: dict[int, list[list[Span]]] = {}
+        for index in self._set.candidates(text):
+            expression = self.expressions[index]
+            if spans := list(expression.find(text)):
+                found.setdefault(expression.entry, []).append(spans)
+        for index, each in found.items():
+            entry = self.entries[index]
+            if not entry.contains_all or len(each) == len(entry.substrings) + len(entry.patterns):
+                yield from ((index, span) for spans in each for span in spans)
+
+
+def build(config: Config, models: Mapping[str, ModelInfo]) -> Patterns:
+    """
+    Make the scanner.
+
+    Raises:
+        ConfigError: if an entry is empty, a pattern does not compile or a view does not exist.
+    """
+    for view in config.views:
+        if view not in VIEWS:
+            raise ConfigError(f"`$.options.views`: no `{view}`; there are: {', '.join(VIEWS)}")
+    expressions: list[Expression] = []
+    for index, entry in enumerate(config.entries):
+        where = f"`$.options.entries[{index}]"
+        if not entry.substrings and not entry.patterns:
+            raise ConfigError(f"{where}`: neither `substrings` nor `patterns`")
+        expressions += [_substring(index, entry, substring) for substring in dict.fromkeys(entry.substrings)]
+        expressions += [
+            Expression(index, _compile(pattern, entry.case_sensitive, f"{where}.patterns[{at}]`"), word=False)
+            for at, pattern in enumerate(entry.patterns)
+        ]
+    patterns = PatternSet([expression.pattern for expression in expressions])
+    return Patterns(config.entries, expressions, config.views, config.mode == "allow", patterns)
+
+
+def _substring(index: int, entry: Entry, substring: str) -> Expression:
+    word = entry.match == "word"
+    start = WORD_START if word and _is_in_word(substring[0]) else ""
+    written = f"{start}({linear_regex.escape(substring)})" if word else linear_regex.escape(substring)
+    return Expression(index, _compile(written, entry.case_sensitive, f"`$.options.entries[{index}].substrings`"), word)
+
+
+def _compile(pattern: str, case_sensitive: bool, where: str) -> Pattern:
+    try:
+        return linear_regex.compile(pattern, case_sensitive=case_sensitive)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _goes_on(text: str, span: Span) -> bool:
+    """Whether the word goes on behind its supposed end."""
+    return _is_in_word(text[span.end - 1]) and _is_in_word(text[span.end : span.end + 1])
+
+
+def _is_in_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
