@@ -1,0 +1,220 @@
+"""
+The whole conversation with the service, without any I/O: `Client` and `AsyncClient` only carry it out.
+
+A conversation is a generator: it yields a `Send` or a `Pause`, is sent what came of it, and returns the result.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import re
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from scanner_client import errors, results
+from scanner_client.answers import BatchItem, Lost, Reply, passes, read_answer, read_batch
+from scanner_client.results import OutputAnalysis, PromptAnalysis
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    class Options(TypedDict, total=False):
+        """
+        What every call may be given.
+
+        Attributes:
+            policy: a policy of the service's configuration.
+            scanners_suppress: optional scanners that are not to run.
+            request_id: your name for the request, found again in the service's log.
+            traceparent: the W3C trace context that the scan belongs to.
+            timeout: seconds for this call, its retries included.
+            max_retries: for this call.
+        """
+
+        policy: str | None
+        scanners_suppress: Sequence[str]
+        request_id: str | None
+        traceparent: str | None
+        timeout: float
+        max_retries: int
+
+
+T = TypeVar("T")
+
+_log = logging.getLogger("scanner_client")
+
+OnUnavailable = Literal["raise", "block", "allow"]
+
+# Seconds before the first retry, and at most before any. A guard stands in the way of an answer: the waits are short.
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 2.0
+
+_HEADER = re.compile(r"[\x21-\x7e]{1,256}")
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One HTTP request: a POST of JSON, to be answered by a `Reply` or by `Lost`."""
+
+    path: str
+    body: bytes
+    headers: Mapping[str, str]
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Seconds to wait before going on."""
+
+    seconds: float
+
+
+Step = Send | Pause
+Flow = Generator[Step, "Reply | Lost | None", T]
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """What to ask, how to read the answer, and within which limits."""
+
+    path: str
+    payload: Mapping[str, object]
+    read: Callable[[dict[str, Any]], T]
+    timeout: float
+    max_retries: int
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """Which limits calls have unless they say otherwise, and what becomes of a text that could not be scanned."""
+
+    timeout: float
+    max_retries: int
+    on_unavailable: OnUnavailable
+
+    def prompt(self, prompt: str, options: Options) -> Flow[PromptAnalysis]:
+        """Ask about one prompt."""
+        call = self._call("/analyze/prompt", {"prompt": _text(prompt, "prompt")}, results.read_prompt, options)
+        try:
+            return (yield from converse(call))
+        except errors.ScanFailed as failure:
+            if isinstance(value := self._prompt_value(failure, prompt), errors.ScanFailed):
+                raise
+            return value
+
+    def output(self, output: str, prompt: str | PromptAnalysis, options: Options) -> Flow[OutputAnalysis]:
+        """Ask about one output, with the prompt that it answers."""
+        payload = {"output": _text(output, "output"), **prompt_fields(prompt)}
+        call = self._call("/analyze/output", payload, results.read_output, options)
+        try:
+            return (yield from converse(call))
+        except errors.ScanFailed as failure:
+            if not (fields := self.unscanned(failure)):
+                raise
+            return OutputAnalysis(**fields, sanitized_output=output if fields["is_valid"] else "")
+
+    def prompts(self, prompts: Sequence[str], options: Options) -> Flow[list[BatchItem]]:
+        """Ask about several prompts at once; the failure of one is a value in its place."""
+        texts = [_text(prompt, "prompt") for prompt in prompts]
+        call = self._call("/analyze/prompts", {"prompts": texts}, lambda data: read_batch(data, len(texts)), options)
+        answers: list[BatchItem]
+        try:
+            answers = yield from converse(call)
+        except errors.ScanFailed as failure:
+            if not self.unscanned(failure):
+                raise
+            answers = [failure] * len(texts)
+        return [self._prompt_value(answer, text) for answer, text in zip(answers, texts, strict=True)]
+
+    def unscanned(self, failure: errors.ScanFailed) -> dict[str, Any] | None:
+        """The fields of the analysis that *on_unavailable* puts in the place of *failure*; None if that is raised."""
+        if self.on_unavailable == "raise" or not isinstance(failure, errors.Unavailable):
+            return None
+        if self.on_unavailable == "allow":
+            _log.warning("a text passes unscanned: %s", failure)
+        return {"is_valid": self.on_unavailable == "allow", "failure": failure}
+
+    def _prompt_value(self, answer: BatchItem, prompt: str) -> BatchItem:
+        if isinstance(answer, errors.ScanFailed) and (fields := self.unscanned(answer)):
+            return PromptAnalysis(**fields, sanitized_prompt=prompt if fields["is_valid"] else "")
+        return answer
+
+    def _call(
+        self, path: str, payload: dict[str, object], read: Callable[[dict[str, Any]], T], options: Options
+    ) -> Call[T]:
+        payload = {**payload, **policy_fields(options)}
+        timeout = options.get("timeout", self.timeout)
+        return Call(path, payload, read, timeout, options.get("max_retries", self.max_retries), call_headers(options))
+
+
+def converse(call: Call[T]) -> Flow[T]:
+    """
+    Send *call*, again after what passes by itself, until it is answered or its time or its retries are used up.
+
+    Raises:
+        ScanFailed: which one, the first of its attributes to look at is the class.
+    """
+    deadline = time.monotonic() + call.timeout
+    body = json.dumps(call.payload, separators=(",", ":")).encode()
+    attempt = 0
+    while True:
+        answer = yield Send(call.path, body, call.headers, max(deadline - time.monotonic(), 0.001))
+        try:
+            return read_answer(answer, call.read)
+        except errors.ScanFailed as failure:
+            pause = backoff(attempt, random.random()) if failure.retry_after is None else failure.retry_after  # noqa: S311
+            if attempt >= call.max_retries or not passes(answer) or time.monotonic() + pause >= deadline:
+                raise
+        yield Pause(pause)
+        attempt += 1
+
+
+def backoff(attempt: int, chance: float) -> float:
+    """Seconds to wait after *attempt*, counted from 0: doubling, capped, up to half of it by *chance* (0 to 1)."""
+    return min(FIRST_DELAY * 2.0**attempt, LONGEST_DELAY) * (1 - chance / 2)
+
+
+def prompt_fields(prompt: str | PromptAnalysis) -> dict[str, object]:
+    """What a request about an output says of its prompt: the text that the LLM saw, and the values it did not see."""
+    if isinstance(prompt, PromptAnalysis):
+        vault = {"vault": prompt.vault} if prompt.vault else {}
+        return {"prompt": prompt.sanitized_prompt, **vault}
+    return {"prompt": _text(prompt, "prompt")}
+
+
+def policy_fields(options: Options) -> dict[str, object]:
+    """What a request says about how to scan."""
+    fields: dict[str, object] = {}
+    if policy := options.get("policy"):
+        fields["policy"] = policy
+    if suppress := options.get("scanners_suppress"):
+        fields["scanners_suppress"] = list(suppress)
+    return fields
+
+
+def call_headers(options: Options) -> dict[str, str]:
+    """
+    The headers that belong to one call.
+
+    Raises:
+        InvalidRequest: a value that can't be a header. Left to the HTTP library it would pass for a lost connection.
+    """
+    headers = {"content-type": "application/json", "accept": "application/json"}
+    for name, value in (("x-request-id", options.get("request_id")), ("traceparent", options.get("traceparent"))):
+        if value is None:
+            continue
+        if not _HEADER.fullmatch(value):
+            raise errors.InvalidRequest(f"{name} must be 1 to 256 visible ASCII characters")
+        headers[name] = value
+    return headers
+
+
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise errors.InvalidRequest(f"{name} must be a str, not {type(value).__name__}")
+    return value

@@ -1,0 +1,130 @@
+"""Where the service is and who asks: arguments first, then the environment."""
+
+from __future__ import annotations
+
+import os
+import platform
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import httpx2
+
+from scanner_client._version import __version__
+from scanner_client.answers import Lost
+from scanner_client.errors import InvalidRequest, UnexpectedAnswer
+from scanner_client.protocol import OnUnavailable, Protocol
+
+# A connection that is not made in this time is worth another try; the rest of the call's time is for the answer.
+CONNECT_SECONDS: Final = 5.0
+
+# Enough for every thread of a busy process to keep its own connection.
+POOL: Final = httpx2.Limits(max_connections=1000, max_keepalive_connections=1000)
+
+USER_AGENT: Final = f"scanner-client/{__version__} python/{platform.python_version()} httpx2/{httpx2.__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    What a client was told.
+
+    Attributes:
+        base_url: in front of every path, without a slash at its end.
+        socket: the Unix socket to connect to instead of the host of *base_url*.
+        headers: on every request.
+    """
+
+    base_url: str
+    socket: str | None
+    headers: Mapping[str, str] = field(repr=False)
+    protocol: Protocol
+
+    @classmethod
+    def read(
+        cls,
+        url: str | None,
+        api_key: str | None,
+        *,
+        timeout: float,
+        max_retries: int,
+        on_unavailable: OnUnavailable,
+        headers: Mapping[str, str] | None,
+    ) -> Settings:
+        """
+        Settings from arguments, and from the environment where they are None.
+
+        Raises:
+            ValueError: there is no URL, or one of another scheme; *on_unavailable* is no choice; the time is no time.
+        """
+        if on_unavailable not in ("raise", "block", "allow"):
+            raise ValueError('on_unavailable must be "raise", "block" or "allow"')
+        if not timeout > 0 or max_retries < 0:
+            raise ValueError("timeout must be over 0, max_retries 0 or more")
+        base_url, socket, user = split_url(url or environment("URL") or "")
+        key = environment("API_KEY") if api_key is None else api_key
+        authorization = f"Basic {user}" if user else f"Bearer {key}" if key else None
+        sent = {"user-agent": USER_AGENT} | ({"authorization": authorization} if authorization else {})
+        protocol = Protocol(timeout, max_retries, on_unavailable)
+        return cls(base_url, socket, sent | {n.lower(): v for n, v in (headers or {}).items()}, protocol)
+
+    def request(self, path: str, content: object, headers: Mapping[str, str], timeout: float) -> dict[str, Any]:
+        """The arguments of a POST by `httpx2`."""
+        return {
+            "url": self.base_url + path,
+            "content": content,
+            "headers": {**self.headers, **headers},
+            "timeout": httpx2.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
+            "follow_redirects": False,  # a prompt goes where it was sent, and nowhere else
+        }
+
+
+def environment(name: str) -> str | None:
+    """The value of `SCANNER_<name>`, or of `LLM_GUARD_<name>` where that is unset or empty."""
+    return os.environ.get(f"SCANNER_{name}") or os.environ.get(f"LLM_GUARD_{name}") or None
+
+
+def split_url(url: str) -> tuple[str, str | None, str | None]:
+    """
+    Base URL, Unix socket, and credentials for Basic authentication in *url*.
+
+    ```
+    http://scanner:8000/prefix       the prefix is kept
+    http://key:@scanner:8000         the key leaves the URL and is sent in a header
+    unix:///run/scanner.sock         the path of the socket
+    http+unix://%2Frun%2Fscanner.sock/prefix
+    ```
+
+    Raises:
+        ValueError: it is none of these. The message does not repeat it: there may be a key inside.
+    """
+    parts = urlsplit(url)
+    if parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment):
+        user, _, host = parts.netloc.rpartition("@")
+        base_url = f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
+        return base_url, None, b64encode(unquote(user).encode()).decode() if user else None
+    if parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc:
+        return "http://localhost", unquote(parts.path), None
+    if parts.scheme == "http+unix" and parts.netloc:
+        return "http://localhost" + parts.path.rstrip("/"), unquote(parts.netloc), None
+    if not url:
+        raise ValueError("no URL of the scanner service: pass url= or set SCANNER_URL")
+    raise ValueError("the URL of the scanner service must start with http://, https:// or unix:///")
+
+
+def loss(error: httpx2.RequestError) -> Lost:
+    """
+    What *error* of the HTTP library means for the call.
+
+    Raises:
+        InvalidRequest: the request could not even be written.
+        UnexpectedAnswer: an answer came, but its encoding is broken.
+    """
+    name = type(error).__name__
+    if isinstance(error, (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol)):
+        raise InvalidRequest(f"the request can't be sent: {name}") from error
+    if not isinstance(error, httpx2.TransportError):
+        raise UnexpectedAnswer(f"the answer can't be read: {name}") from error
+    return Lost(name, timed_out=isinstance(error, httpx2.TimeoutException))
