@@ -1,0 +1,132 @@
+"""Values that between them reach every branch of the chart's templates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CONFIG = {
+    "policies": {
+        "default": {
+            "prompt": [{"name": "secrets", "kind": "secrets", "action": "redact"}],
+            "output": [{"name": "secrets", "kind": "secrets", "action": "redact"}],
+        }
+    },
+    "limits": {"max_body_bytes": 10_485_760},
+}
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "own configuration": {"config": CONFIG},
+    "own ConfigMap and Secret": {
+        "existingConfigMap": "policy",
+        "credentials": {"existingSecret": "scanner", "apiKeys": None, "vaultKeys": None},
+    },
+    "anonymous": {
+        "config": CONFIG | {"allow_anonymous": True},
+        "credentials": {"vaultKeys": ["0123456789abcdef"], "apiKeys": None},
+    },
+    "autoscaled": {"autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 30}, "workers": 4},
+    "monitored": {
+        "config": CONFIG | {"metrics_require_key": True},
+        "serviceMonitor": {
+            "enabled": True,
+            "labels": {"release": "prometheus"},
+            "bearerTokenSecret": {"name": "prometheus", "key": "token"},
+        },
+        "prometheusRule": {"enabled": True, "labels": {"role": "alerts"}, "runbookUrl": "https://example.com/runbook"},
+    },
+    "closed off": {
+        "networkPolicy": {
+            "allowFrom": [{"namespaceSelector": {"matchLabels": {"team": "chat"}}}],
+            "egress": [{"ports": [{"port": 6379, "protocol": "TCP"}]}],
+        },
+        "test": {"apiKeySecret": {"name": "caller", "key": "api-key"}},
+    },
+    "bare": {
+        "networkPolicy": {"enabled": False},
+        "podDisruptionBudget": {"enabled": False},
+        "serviceAccount": {"create": False},
+        "topologySpread": {"keys": []},
+        "replicaCount": 1,
+    },
+    "placed": {
+        "image": {"repository": "registry.example/scan", "digest": "sha256:" + "0" * 64, "pullSecrets": ["registry"]},
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"}],
+        "affinity": {
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}]
+                }
+            }
+        },
+        "priorityClassName": "high",
+        "podLabels": {"team": "security"},
+        "podAnnotations": {"note": "kept"},
+        "topologySpread": {"keys": ["kubernetes.io/hostname"], "whenUnsatisfiable": "DoNotSchedule"},
+        "service": {"type": "NodePort", "port": 80, "annotations": {"a": "b"}},
+        "serviceAccount": {"name": "scan", "annotations": {"a": "b"}},
+        "listen": "[::]",
+    },
+    "own models": {
+        "modelManifest": "/models/manifest.toml",
+        "extraVolumes": [{"name": "models", "persistentVolumeClaim": {"claimName": "models", "readOnly": True}}],
+        "extraVolumeMounts": [{"name": "models", "mountPath": "/models", "readOnly": True}],
+        "extraEnv": [{"name": "TZ", "value": "UTC"}],
+    },
+    "only for sidecars": {"workload": "sidecar", "config": CONFIG},
+}
+
+# What the schema, or the chart where a schema cannot say it, refuses, with a part of what is said then.
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown key": ({"replicas": 3}, "replicas"),
+    "an unknown key further in": ({"image": {"name": "x"}}, "name"),
+    "a number for a text": ({"image": {"tag": 1.5}}, "tag"),
+    "a key in place of its digest": ({"credentials": {"apiKeys": {"app": "my-secret-key"}}}, "apiKeys"),
+    "a short vault key": ({"credentials": {"vaultKeys": ["short"]}}, "vaultKeys"),
+    "two vault keys in one": ({"credentials": {"vaultKeys": ["0123456789abcdef,0123456789abcdef"]}}, "vaultKeys"),
+    "no vault key": ({"credentials": {"vaultKeys": []}}, "vaultKeys"),
+    "nobody who could call": ({"credentials": {"apiKeys": None}}, "nobody could call"),
+    "two sources of credentials": ({"credentials": {"existingSecret": "scanner"}}, "excludes"),
+    "two sources of configuration": ({"config": CONFIG, "existingConfigMap": "policy"}, "exclude each other"),
+    "a misspelt key of a rule": (
+        {
+            "config": {
+                "policies": {
+                    "default": {
+                        "prompt": [{"name": "secrets", "kind": "secrets", "treshold": 0.5}],
+                        "output": [{"name": "secrets", "kind": "secrets"}],
+                    }
+                }
+            }
+        },
+        "treshold",
+    ),
+    "a threshold over 1": (
+        {
+            "config": {
+                "policies": {
+                    "default": {
+                        "prompt": [{"name": "secrets", "kind": "secrets", "threshold": 50}],
+                        "output": [{"name": "secrets", "kind": "secrets"}],
+                    }
+                }
+            }
+        },
+        "threshold",
+    ),
+    "an empty chain": ({"config": {"policies": {"default": {"prompt": [], "output": []}}}}, "prompt"),
+    "no worker": ({"workers": 0}, "workers"),
+    "an unknown workload": ({"workload": "daemonset"}, "workload"),
+    "a mutable digest": ({"image": {"digest": "latest"}}, "digest"),
+    "less time to drain than a request may take": ({"shutdown": {"drainSeconds": 5}}, "drainSeconds"),
+    "a monitor without the key it needs": (
+        {"config": CONFIG | {"metrics_require_key": True}, "serviceMonitor": {"enabled": True}},
+        "bearerTokenSecret",
+    ),
+    "a disruption budget of nothing, which no node could ever be drained with": (
+        {"podDisruptionBudget": {"maxUnavailable": 0}},
+        "maxUnavailable",
+    ),
+    "a privileged port for the sidecar": ({"sidecar": {"port": 80}}, "port"),
+}
