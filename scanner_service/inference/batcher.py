@@ -1,5 +1,5 @@
 """
-Rows of many texts in few runs of a model, fairly and without delay.
+Rows of many texts through one model, fairly and without delay.
 
 Whatever waits when the model becomes free is the next batch; nobody waits for a batch to fill. Only rows of equal
 length share a run, because padding costs more on a CPU than batching gains. Texts that have not had a turn and texts
@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 # Tokens in one run. A longer run gains little (see bench/model.py), and it is what a new text waits for.
 MAX_RUN_TOKENS = 512
+ONE_ROW = 1
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +68,7 @@ class Batcher:
     Args:
         run: the model: rows of equal length [rows, tokens] to outputs by name, [rows, ...] each. Called in a thread of
             its own, once at a time.
-        max_run_tokens: budget of one run; a single row may be longer.
+        max_run_tokens: budget of one run; a single row may be longer, so `ONE_ROW` keeps rows apart.
         max_queued_rows: how many rows may wait.
     """
 

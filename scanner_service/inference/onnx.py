@@ -9,7 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from scanner_service.errors import ModelError
-from scanner_service.inference.external_data import has_external_data
+from scanner_service.inference.graph import inspect
 
 Floats = NDArray[np.float32]
 
@@ -26,13 +26,17 @@ class Session:
         outputs: the names of those that are wanted.
         threads: for one run. Two workers with one thread each beat one worker with two at every length.
 
+    Attributes:
+        rows_are_independent: whether rows may share a run without changing each other's outputs.
+
     Raises:
         ModelError: if it cannot be loaded, lacks an output, or asks for an input that a classifier of one text does not
             have.
     """
 
     def __init__(self, model: bytes, outputs: Sequence[str], threads: int = 1) -> None:
-        if has_external_data(model):
+        graph = inspect(model)
+        if graph.has_external_data:
             raise ModelError("it keeps weights in other files, which no digest covers; export it into a single file")
         try:
             self._session = onnxruntime.InferenceSession(
@@ -53,6 +57,7 @@ class Session:
             if name not in there:
                 raise ModelError(f"it has no output `{name}`; there are: {', '.join(there)}")
         self._outputs = list(outputs)
+        self.rows_are_independent = graph.rows_are_independent
 
     def run(self, ids: NDArray[np.int64]) -> Mapping[str, Floats]:
         """

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from scanner_service.errors import ConfigError, ModelError
-from scanner_service.inference.batcher import Batcher
+from scanner_service.inference.batcher import MAX_RUN_TOKENS, ONE_ROW, Batcher
 from scanner_service.inference.classifier import Classifier
 from scanner_service.inference.manifest import Manifest, ModelEntry
 from scanner_service.scanner import ModelInfo, Prediction
@@ -66,7 +66,11 @@ class ModelPool:
         for name in self.info:
             classifier = await asyncio.get_running_loop().run_in_executor(self._threads, self._load, name)
             self._classifiers[name] = classifier
-            self._batchers[name] = Batcher(classifier.session.run, max_queued_rows=self._max_queued_windows)
+            self._batchers[name] = Batcher(
+                classifier.session.run,
+                max_run_tokens=MAX_RUN_TOKENS if classifier.session.rows_are_independent else ONE_ROW,
+                max_queued_rows=self._max_queued_windows,
+            )
             await self._test(name, classifier.entry)
         self.ready = True
 

@@ -104,15 +104,15 @@ class TextTokenizer:
         Raises:
             ModelError: if the vocabulary has no token for unknown characters and the text needs one.
         """
-        ids: list[int] = []
-        offsets: list[tuple[int, int]] = []
-        for start, chunk in _chunks(text):
+        ids: list[Ints] = []
+        spans: list[Ints] = []
+        for start, chunk in _chunks(text):  # to arrays chunk by chunk: a long list would hold up other threads
             encoding = self._encode(chunk)
-            ids += encoding.ids
-            offsets += [(a + start, b + start) for a, b in encoding.offsets] if start else encoding.offsets
-        spans = np.array(offsets, dtype=np.int64).reshape(-1, 2)
-        known, unknown = self._without_special(np.array(ids, dtype=np.int64))
-        return Tokens(known, spans[:, 0], spans[:, 1], _word_begins(text, spans), unknown)
+            ids.append(np.array(encoding.ids, dtype=np.int64))
+            spans.append(np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2) + start)
+        known, unknown = self._without_special(np.concatenate(ids))
+        characters = np.concatenate(spans)
+        return Tokens(known, characters[:, 0], characters[:, 1], _word_begins(text, characters), unknown)
 
     def _encode(self, chunk: str) -> Encoding:
         readable = chunk if chunk.isascii() else _LONE_SURROGATE.sub("\ufffd", chunk)

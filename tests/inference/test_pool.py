@@ -163,7 +163,7 @@ def test_the_event_loop_stays_free_while_a_long_text_is_read_and_judged(play):
             now = time.perf_counter()
             longest, last = max(longest, now - last), now
         assert len(await task) > 10_000
-        assert longest < 0.1
+        assert longest < 0.3  # most of a second if the tokenizer held the interpreter
 
     play(scene, max_queued_windows=100_000)
 

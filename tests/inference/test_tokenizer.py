@@ -176,7 +176,7 @@ def test_other_threads_run_while_a_long_text_is_read():
         now = time.perf_counter()
         longest, last = max(longest, now - last), now
     thread.join()
-    assert longest < 0.1  # without letting go of the interpreter's lock it is most of a second
+    assert longest < 0.3  # most of a second if it held the interpreter
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"model": {"type": "Oracle"}}'])

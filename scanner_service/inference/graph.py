@@ -1,8 +1,9 @@
-"""Whether an ONNX file refers to other files, which no digest of the manifest would cover."""
+"""What must be known about an ONNX file before it is loaded, read from the file itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from scanner_service.errors import ModelError
 
@@ -18,33 +19,63 @@ _INSIDE = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
+_OPERATOR = 4  # of a node
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of a tensor
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
 
 
-def has_external_data(model: bytes) -> bool:
+@dataclass(frozen=True, slots=True)
+class Graph:
     """
-    Whether any tensor of *model* lies in another file.
+    Facts about an ONNX file.
+
+    Attributes:
+        operators: every operator that occurs.
+        has_external_data: whether any weights lie in another file, which no digest of the manifest would cover.
+    """
+
+    operators: frozenset[str]
+    has_external_data: bool
+
+    @property
+    def rows_are_independent(self) -> bool:
+        """
+        Whether a row has the same outputs whatever rows run beside it.
+
+        Dynamic quantization takes one scale from all rows of a run: the score of a text would depend on the texts of
+        others.
+        """
+        return not any(operator.startswith("DynamicQuantize") for operator in self.operators)
+
+
+def inspect(model: bytes) -> Graph:
+    """
+    The facts about *model*.
 
     Raises:
         ModelError: if it is not an ONNX file.
     """
     try:
-        return _search(memoryview(model))
+        return _inspect(memoryview(model))
     except (IndexError, ValueError):
         raise ModelError("not an ONNX file") from None
 
 
-def _search(model: memoryview) -> bool:
+def _inspect(model: memoryview) -> Graph:
+    operators: set[str] = set()
+    external = False
     waiting = [("model", model)]
     while waiting:
         kind, message = waiting.pop()
         for field, value in _fields(message):
-            if kind == "tensor" and (field == _EXTERNAL_DATA or (field == _DATA_LOCATION and value)):
-                return True
-            if field in _INSIDE[kind] and isinstance(value, memoryview):
-                waiting.append((_INSIDE[kind][field], value))
-    return False
+            if kind == "tensor":
+                external = external or field == _EXTERNAL_DATA or (field == _DATA_LOCATION and bool(value))
+            elif isinstance(value, memoryview):
+                if kind == "node" and field == _OPERATOR:
+                    operators.add(str(value, "utf-8"))
+                if field in _INSIDE[kind]:
+                    waiting.append((_INSIDE[kind][field], value))
+    return Graph(frozenset(operators), external)
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
