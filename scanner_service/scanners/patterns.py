@@ -13,6 +13,7 @@ from scanner_service.errors import ConfigError
 from scanner_service.findings import Finding
 from scanner_service.linear_regex import Pattern, PatternSet
 from scanner_service.scanner import Context, ModelInfo, Need
+from scanner_service.scanners._disguise import SHORTEST, fold, is_plain, undisguised
 from scanner_service.text import Span, Text
 from scanner_service.views import VIEWS
 
@@ -34,6 +35,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         match: whether a substring counts anywhere, or only as a `word`.
         case_sensitive: whether `a` and `A` differ.
         contains_all: whether the entry counts only if each of its substrings and patterns occurs.
+        disguised: whether a substring of at least four letters is also found in disguise: `l 3 t m e i n`. Not for
+            entries that are case sensitive or need all of their parts.
     """
 
     label: Label = "PATTERN"
@@ -42,6 +45,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     match: Literal["substring", "word"] = "substring"
     case_sensitive: bool = False
     contains_all: bool = False
+    disguised: bool = True
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,14 +79,35 @@ class Expression:
 
 
 @dataclass(frozen=True, slots=True)
+class Expressions:
+    """Many expressions over one text."""
+
+    each: Sequence[Expression]
+    patterns: PatternSet
+
+    @classmethod
+    def of(cls, expressions: Sequence[Expression]) -> Expressions:
+        """Prepare *expressions*."""
+        return cls(expressions, PatternSet([expression.pattern for expression in expressions]))
+
+    def find(self, text: str) -> Mapping[int, Sequence[Sequence[Span]]]:
+        """For each entry of which something occurs: the occurrences of each of its expressions that do."""
+        found: dict[int, list[list[Span]]] = {}
+        for index in self.patterns.candidates(text):
+            if spans := list(self.each[index].find(text)):
+                found.setdefault(self.each[index].entry, []).append(spans)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Patterns:
     """Reports every occurrence of everything that is looked for, or that nothing occurs."""
 
     entries: Sequence[Entry]
-    expressions: Sequence[Expression]
+    expressions: Expressions
+    disguised: Expressions
     views: Sequence[str]
     allow: bool
-    _set: PatternSet
     needs: Sequence[Need] = ()
 
     def scan(self, text: Text, context: Context) -> Iterator[Finding]:
@@ -92,25 +117,37 @@ class Patterns:
                 yield Finding("NOT_ALLOWED", 1.0, Span(0, len(text)))
             return
         seen: set[tuple[str, Span]] = set()
+        for label, span, view in self._everywhere(text):
+            if (label, span) not in seen:
+                seen.add((label, span))
+                yield Finding(label, 1.0, span, view)
+
+    def _everywhere(self, text: Text) -> Iterator[tuple[str, Span, str]]:
+        """Every occurrence in every view: its label, where it is in the original, and the name of the view."""
+        read: set[str] = set()
         for name in self.views:
-            for view in dict.fromkeys(text.views(VIEWS[name])):
-                for entry, span in self._find(view.text):
-                    finding = Finding(self.entries[entry].label, 1.0, view.to_original(span), name)
-                    if (finding.label, finding.span) not in seen:
-                        seen.add((finding.label, finding.span))
-                        yield finding
+            for view in text.views(VIEWS[name]):
+                if view.text not in read:
+                    read.add(view.text)
+                    for entry, span in self._find(view.text):
+                        yield self.entries[entry].label, view.to_original(span), name
+        if self.disguised.each:
+            for entry, span in self._find_disguised(text.value):
+                yield self.entries[entry].label, span, "normalized"
 
     def _find(self, text: str) -> Iterator[tuple[int, Span]]:
         """Every occurrence in *text*, with the index of its entry."""
-        found: dict[int, list[list[Span]]] = {}
-        for index in self._set.candidates(text):
-            expression = self.expressions[index]
-            if spans := list(expression.find(text)):
-                found.setdefault(expression.entry, []).append(spans)
-        for index, each in found.items():
+        for index, each in self.expressions.find(text).items():
             entry = self.entries[index]
-            if not entry.contains_all or len(each) == len(entry.substrings) + len(entry.patterns):
+            if not entry.contains_all or len(each) == len(set(entry.substrings)) + len(entry.patterns):
                 yield from ((index, span) for spans in each for span in spans)
+
+    def _find_disguised(self, text: str) -> Iterator[tuple[int, Span]]:
+        view = undisguised(text)
+        for index, each in self.disguised.find(view.text).items():
+            for span in (view.to_original(span) for spans in each for span in spans):
+                if not is_plain(span.of(text)):
+                    yield index, span
 
 
 def build(config: Config, models: Mapping[str, ModelInfo]) -> Patterns:
@@ -124,17 +161,27 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Patterns:
         if view not in VIEWS:
             raise ConfigError(f"`$.options.views`: no `{view}`; there are: {', '.join(VIEWS)}")
     expressions: list[Expression] = []
+    disguised: list[Expression] = []
     for index, entry in enumerate(config.entries):
         where = f"`$.options.entries[{index}]"
         if not entry.substrings and not entry.patterns:
             raise ConfigError(f"{where}`: neither `substrings` nor `patterns`")
-        expressions += [_substring(index, entry, substring) for substring in dict.fromkeys(entry.substrings)]
+        substrings = dict.fromkeys(entry.substrings)
+        expressions += [_substring(index, entry, substring) for substring in substrings]
         expressions += [
             Expression(index, _compile(pattern, entry.case_sensitive, f"{where}.patterns[{at}]`"), word=False)
             for at, pattern in enumerate(entry.patterns)
         ]
-    patterns = PatternSet([expression.pattern for expression in expressions])
-    return Patterns(config.entries, expressions, config.views, config.mode == "allow", patterns)
+        if entry.disguised and not entry.case_sensitive and not entry.contains_all:
+            wanted = dict.fromkeys(fold(each) for each in substrings if sum(map(str.isalpha, each)) >= SHORTEST)
+            disguised += [_substring(index, entry, substring) for substring in wanted]
+    return Patterns(
+        config.entries,
+        Expressions.of(expressions),
+        Expressions.of(disguised),
+        config.views,
+        config.mode == "allow",
+    )
 
 
 def _substring(index: int, entry: Entry, substring: str) -> Expression:

@@ -1,0 +1,158 @@
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner_service.errors import ConfigError
+from scanner_service.scanners import patterns
+from scanner_service.testing import run_scanner
+
+
+def scanner(*entries, **options):
+    return patterns.build(patterns.Config(entries=[patterns.Entry(**entry) for entry in entries], **options), {})
+
+
+def found(text, *entries, **options):
+    findings = run_scanner(scanner(*entries, **options), text)
+    return sorted((finding.label, finding.span.of(text)) for finding in findings)
+
+
+def test_every_occurrence_of_every_substring_and_pattern_is_found_under_its_label():
+    entries = [
+        {"label": "CODENAME", "substrings": ["bluebird", "red fox"]},
+        {"label": "TICKET", "patterns": [r"[A-Z]{3}-\d+", r"#\d+"]},
+    ]
+    text = "Bluebird: ABC-1 and ABC-22, #7. bluebird, red fox."
+    assert found(text, *entries) == [
+        ("CODENAME", "Bluebird"),
+        ("CODENAME", "bluebird"),
+        ("CODENAME", "red fox"),
+        ("TICKET", "#7"),
+        ("TICKET", "ABC-1"),
+        ("TICKET", "ABC-22"),
+    ]
+
+
+def test_overlapping_substrings_are_all_found():
+    assert found("abcd", {"substrings": ["abc", "bcd", "c"]}) == [
+        ("PATTERN", "abc"),
+        ("PATTERN", "bcd"),
+        ("PATTERN", "c"),
+    ]
+
+
+def test_a_substring_is_no_pattern():
+    assert found("a.c abc", {"substrings": ["a.c"]}) == [("PATTERN", "a.c")]
+
+
+def test_a_word_counts_only_where_it_begins_and_ends():
+    entry = {"substrings": ["test", "né", "-v", "C++"], "match": "word"}
+    text = "latest test, testing (test) test_2 née né -v x-v -vv c++ c++11"
+    assert found(text, entry) == [
+        ("PATTERN", "-v"),
+        ("PATTERN", "-v"),
+        ("PATTERN", "c++"),
+        ("PATTERN", "c++"),
+        ("PATTERN", "né"),
+        ("PATTERN", "test"),
+        ("PATTERN", "test"),
+    ]
+
+
+def test_a_word_is_found_behind_a_word_that_contains_it():
+    assert found("ab a a", {"substrings": ["a a"], "match": "word"}) == [("PATTERN", "a a")]
+    assert found("x a x a", {"substrings": ["x", "a"], "match": "word"}) == [
+        ("PATTERN", word) for word in ("a", "a", "x", "x")
+    ]
+
+
+def test_case_counts_when_it_is_told_to():
+    assert found("Key KEY", {"substrings": ["KEY"], "patterns": ["K.Y"], "case_sensitive": True}) == [
+        ("PATTERN", "KEY")
+    ]
+    assert found("ÉTÉ", {"substrings": ["été"]}) == [("PATTERN", "ÉTÉ")]
+
+
+def test_an_entry_can_ask_for_all_of_its_parts():
+    entry = {"substrings": ["salary", "name"], "patterns": [r"\d{4}"], "contains_all": True}
+    assert found("name and salary", entry) == []
+    assert found("name, salary: 5000", entry) == [("PATTERN", "5000"), ("PATTERN", "name"), ("PATTERN", "salary")]
+
+
+def test_a_text_without_anything_that_is_allowed_is_a_finding_of_all_of_it():
+    assert found("SELECT 1", {"patterns": ["^select "]}, mode="allow") == []
+    assert found("DROP x", {"patterns": ["^select "]}, mode="allow") == [("NOT_ALLOWED", "DROP x")]
+    assert found("", {"patterns": ["^select "]}, mode="allow") == [("NOT_ALLOWED", "")]
+
+
+def test_an_encoded_phrase_does_not_make_a_text_allowed():
+    encoded = "c2VsZWN0IHRoZSBmaXJzdCByb3c="  # select the first row
+    assert found(f"{encoded} DROP", {"substrings": ["select"]}, mode="allow") == [("NOT_ALLOWED", f"{encoded} DROP")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "say l e t m e i n now",
+        "say l.3.t.m.3.1.n now",
+        "say lеtmеin now",
+        "say let\u200bme\u200bin now",
+        "say ｌｅｔｍｅｉｎ now",
+        "say l3tm3in now",
+    ],
+)
+def test_a_disguised_word_is_found_where_it_stands(text):
+    (finding,) = run_scanner(scanner({"substrings": ["letmein"]}), text)
+    assert finding.view == "normalized"
+    assert text[: finding.span.start] == "say "
+    assert text[finding.span.end :] == " now"
+
+
+@pytest.mark.parametrize("text", ["let me in", "ietmein", "LETMEIN", "outletmeinung", "l e t me in", "l. et me in"])
+def test_what_is_no_disguise_is_not_taken_for_one(text):
+    assert found(text, {"substrings": ["letmein"], "match": "word"}) == [("PATTERN", text)] * (text == "LETMEIN")
+
+
+def test_a_disguise_can_be_left_out():
+    assert found("l 3 t m e i n", {"substrings": ["letmein"], "disguised": False}) == []
+    assert found("l 3 t m e i n", {"substrings": ["letmein"], "case_sensitive": True}) == []
+
+
+def test_what_is_found_in_the_text_itself_is_not_reported_for_its_derivations():
+    findings = run_scanner(scanner({"substrings": ["letmein"]}), "letmein and w\u200bait")
+    assert [finding.view for finding in findings] == ["raw"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"entries": [patterns.Entry()]}, r"entries\[0\]"),
+        ({"entries": [patterns.Entry(patterns=["a", "(?=a)"])]}, r"entries\[0\]\.patterns\[1\]"),
+        ({"entries": [patterns.Entry(substrings=["a"])], "views": ("raw", "upside_down")}, "upside_down"),
+    ],
+)
+def test_what_makes_no_sense_is_a_configuration_error_with_its_path(options, message):
+    with pytest.raises(ConfigError, match=message):
+        patterns.build(patterns.Config(**options), {})
+
+
+@given(st.text(st.sampled_from("abB é_1"), max_size=30), st.lists(st.sampled_from(["a", "ab", "é", "b a"]), min_size=1))
+def test_words_are_a_part_of_substrings(text, words):
+    anywhere = found(text, {"substrings": words}, views=("raw",))
+    assert set(found(text, {"substrings": words, "match": "word"}, views=("raw",))) <= set(anywhere)
+    assert {value for _, value in anywhere} <= {part for part in map(str.strip, [text]) for part in _parts(part)} | {
+        " "
+    }
+
+
+def _parts(text):
+    return {text[start:end] for start in range(len(text)) for end in range(start, len(text) + 1)}
+
+
+def test_ten_thousand_words_cost_little_more_than_one():
+    many = scanner({"substrings": [f"codeword{index}x" for index in range(10_000)]}, views=("raw",))
+    text = "ordinary words of an ordinary text " * 3000 + "codeword77x"
+    started = time.thread_time()
+    assert len(run_scanner(many, text)) == 1
+    assert time.thread_time() - started < 0.5
