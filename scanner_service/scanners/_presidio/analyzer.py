@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegistry, RecognizerResult
 
+from scanner_service.scanners._presidio.characters import plain
 from scanner_service.scanners._presidio.context import NearbyWords
 from scanner_service.scanners._presidio.tokens import LANGUAGE, Artifacts, Blank, Entity
 
@@ -48,6 +49,7 @@ class Analyzer:
             text: of any length; the time taken grows in proportion.
             found: what a model found in it.
         """
+        text = plain(text)
         has_digit = _DIGIT.search(text) is not None
         entities = [
             entity

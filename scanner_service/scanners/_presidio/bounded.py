@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import regex
+import regex  # type: ignore[import-untyped]
 
 # A backtracking expression that needs the square of its text's length needs the square of this instead.
 WINDOW = 2048

@@ -51,7 +51,7 @@ class NearbyWords(ContextAwareEnhancer):  # type: ignore[misc]
         """*raw_results*, with their new scores."""
         seen: dict[tuple[int, int], str] = {}
         for result in raw_results:
-            phrases = self._phrases[result.recognition_metadata[RecognizerResult.RECOGNIZER_IDENTIFIER_KEY]]
+            phrases = self._phrases.get(result.recognition_metadata[RecognizerResult.RECOGNIZER_IDENTIFIER_KEY])
             if phrases and result.score < self.MAX_SCORE:
                 span = (result.start, result.end)
                 nearby = seen[span] = seen.get(span) or self._nearby(result, nlp_artifacts)

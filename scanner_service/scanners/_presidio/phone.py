@@ -30,7 +30,7 @@ MIN_DIGITS = 7
 # Groups of digits, up to two separators apart. More than seven groups are a table.
 _STRETCH = re.compile(
     r"(?<![\w.])(?<!\w-)(?:\+\d{1,3}[ .-]\d(?=[ .-])|(?:\+\(?|\(\+?)?\d{1,15}(?!\d)\)?)"
-    r"(?:(?:[ \u00a0\u2011./()-]{1,2}|[ ]?\(0\)[ ]?)\d{2,12}(?!\d)\)?){0,6}(?!\w|:\d)",
+    r"(?:(?:[ ./()-]{1,2}|[ ]?\(0\)[ ]?)\d{2,12}(?!\d)\)?){0,6}(?!\w|:\d)",
     re.ASCII,
 )
 _GROUP = re.compile(r"\d+", re.ASCII)
@@ -82,7 +82,7 @@ class _Written:
 
     @property
     def is_possible(self) -> bool:
-        return MIN_DIGITS <= len(self.digits) <= MAX_DIGITS and not _SOMETHING_ELSE.match(self.value)
+        return MIN_DIGITS <= len(self.digits) <= MAX_DIGITS and not _SOMETHING_ELSE.match(self.value.lstrip("+("))
 
 
 def regions() -> list[str]:
@@ -102,10 +102,13 @@ def find_numbers(text: str, regions: tuple[str, ...]) -> Iterator[Number]:
 def _evident(stretch: _Written, regions: tuple[str, ...]) -> Iterator[Number]:
     """Numbers whose form says what they are; the longest that starts with a group, from left to right."""
     first = 0
-    for index, (group, _) in enumerate(stretch.groups):
-        if index < first or (index and stretch.text[group - 1] not in " \u00a0("):
+    for index, (group, group_end) in enumerate(stretch.groups):
+        if index < first or (index and stretch.text[group - 1] not in " ("):
             continue
         start = stretch.start if not index else group - (stretch.text[group - 1] == "(")
+        # A bracket belongs to the number if it closes behind the first group: `(415) 555-2671`, `(+44) 20 …`.
+        if stretch.text[start] == "(" and stretch.text[group_end : group_end + 1] != ")":
+            start += 1
         for count in _counts(stretch.text[start], stretch.lengths[index:]):
             written = _Written(stretch.text, start, stretch.groups[index : index + count])
             number = written.is_possible and (_international(written) or _grouped(written, regions))
@@ -186,7 +189,9 @@ class _Plan:
         """Whether *written* looks the way people write numbers within the country."""
         if self.trunk == "1":
             return written.lengths in _NANP_GROUPS
-        return "(" in written.value or (self.trunk == "0" and written.lengths[0] > 1 and written.digits.startswith("0"))
+        return written.value.startswith("(") or (
+            self.trunk == "0" and written.lengths[0] > 1 and written.digits.startswith("0")
+        )
 
 
 _KINDS = ("fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost", "personal_number", "voip", "uan", "pager")
@@ -195,6 +200,8 @@ _KINDS = ("fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost", "p
 @lru_cache(maxsize=512)
 def _plan(region: str) -> _Plan:
     metadata = PhoneMetadata.metadata_for_region(region)
+    if metadata is None or metadata.general_desc is None:
+        raise ValueError(f"no numbering plan for {region}")
     kinds = [getattr(metadata, kind) for kind in _KINDS]
     patterns = {kind.national_number_pattern for kind in kinds if kind and kind.national_number_pattern}
     return _Plan(

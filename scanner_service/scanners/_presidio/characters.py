@@ -1,0 +1,22 @@
+"""Characters as the patterns expect them: digits, punctuation and gaps of ASCII."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
+_PLAIN: dict[int, int | str] = {
+    **{wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)},  # full-width forms
+    **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63"), "-"),
+    **dict.fromkeys(
+        map(ord, "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u3000"), " "
+    ),
+}
+
+
+def plain(text: str) -> str:
+    """*text* with the digits of every script, full-width characters, dashes and spaces in ASCII, place for place."""
+    if text.isascii():
+        return text
+    return _OTHER_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text.translate(_PLAIN))

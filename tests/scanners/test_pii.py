@@ -1,0 +1,451 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import phonenumbers
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner_service.engine import Engine
+from scanner_service.errors import ConfigError
+from scanner_service.findings import Action, Finding
+from scanner_service.policy import Rule
+from scanner_service.scanner import ModelInfo, Need, Prediction
+from scanner_service.scanners import pii
+from scanner_service.scanners._presidio.recognizers import catalogue, languages, tunings
+from scanner_service.scanners._presidio.tokens import Artifacts, Blank, lemmas
+from scanner_service.testing import FakeModels, check_scanner, run_scanner
+from scanner_service.text import Span
+
+CERTAIN = 0.5  # the threshold of the shipped policy
+MODELS = {"guard": ModelInfo(frozenset({"INJECTION", "PERSON", "LOCATION", "ORGANIZATION"}), Path("none"), "0" * 64)}
+
+
+def build(**options: Any) -> pii.Pii:
+    return pii.build(msgspec.convert(options, pii.Config), MODELS)
+
+
+DEFAULT = build()
+
+
+def certain(value: str, scanner: pii.Pii = DEFAULT) -> list[tuple[str, str]]:
+    """Label and value of each finding over the threshold."""
+    return [(f.label, f.span.of(value)) for f in run_scanner(scanner, value) if f.score >= CERTAIN]
+
+
+def names(*words: str, label: str = "PERSON", score: float = 0.9) -> Callable[[str], list[Prediction]]:
+    """An entity head that knows some words."""
+
+    def predict(text: str) -> list[Prediction]:
+        return [
+            Prediction(label, score, Span(at, at + len(word)))
+            for word in words
+            for at in range(len(text))
+            if text.startswith(word, at)
+        ]
+
+    return predict
+
+
+def of_the_data(kind: str) -> list[Any]:
+    return [
+        pytest.param(entity, value, id=f"{entity} {value}")
+        for entity, tuning in tunings().items()
+        for value in getattr(tuning, kind)
+    ]
+
+
+class TestEntities:
+    @pytest.mark.parametrize(("entity", "value"), of_the_data("examples"))
+    def test_every_example_of_the_data_file_is_found(self, entity: str, value: str) -> None:
+        assert entity in {label for label, _ in certain(value, build(entities=[entity]))}
+
+    @pytest.mark.parametrize(("entity", "value"), of_the_data("near_misses"))
+    def test_no_near_miss_of_the_data_file_is_found(self, entity: str, value: str) -> None:
+        assert certain(value, build(entities=[entity])) == []
+
+    @pytest.mark.parametrize("entity", [e for e, tuning in tunings().items() if tuning.patterns])
+    def test_a_tuned_entity_has_a_source_two_examples_and_near_misses(self, entity: str) -> None:
+        tuning = tunings()[entity]
+        assert tuning.source
+        assert len(tuning.examples) >= 2
+        assert len(tuning.near_misses) >= 2
+
+    @pytest.mark.parametrize(
+        ("label", "value"),
+        [
+            ("EMAIL_ADDRESS", "jane.doe@example.com"),
+            ("EMAIL_ADDRESS", "müller@bücher.de"),
+            ("EMAIL_ADDRESS", "x@xn--80ak6aa92e.com"),
+            ("CREDIT_CARD", "4111111111111111"),
+            ("CREDIT_CARD", "5555-5555-5555-4444"),
+            ("CREDIT_CARD", "2223 0031 2200 3222"),
+            ("CREDIT_CARD", "378282246310005"),
+            ("CREDIT_CARD", "3056 930902 5904"),
+            ("CREDIT_CARD", "6011.1111.1111.1117"),
+            ("IBAN_CODE", "GB29 NWBK 6016 1331 9268 19"),
+            ("IBAN_CODE", "FR1420041010050500013M02606"),
+            ("PHONE_NUMBER", "+1 415-555-2671"),
+            ("PHONE_NUMBER", "+44 (0)20 7946 0958"),
+            ("PHONE_NUMBER", "0044 20 7946 0958"),
+            ("PHONE_NUMBER", "(212) 555-0187"),
+            ("PHONE_NUMBER", "020 7946 0958"),
+            ("PHONE_NUMBER", "01 42 68 53 00"),
+            ("US_SSN", "412-55-9876"),
+            ("US_ITIN", "912-71-1234"),
+            ("UK_NINO", "AB123456C"),
+            ("IP_ADDRESS", "203.0.113.77"),
+            ("IP_ADDRESS", "203.0.113.0/24"),
+            ("IP_ADDRESS", "2001:db8:85a3::8a2e:370:7334"),
+            ("IP_ADDRESS", "fe80::1234:5678%eth0"),
+            ("CRYPTO", "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"),
+            ("CRYPTO", "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq"),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "frame", ["{}", "{} ends here", "It is {}.", "👩‍👩‍👧 naïve Δ ({}), or so", '{{"v": "{}"}}', "{}\n{}"]
+    )
+    def test_it_is_found_exactly_at_the_start_at_the_end_and_between(self, label: str, value: str, frame: str) -> None:
+        text = frame.replace("{{", "{").replace("}}", "}").replace("{}", value)
+        assert [found for found in certain(text) if found[0] == label] == [(label, value)] * frame.count("{}")
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "4111 1111 1111 1112",
+            "1234 5678 9012 3456",
+            "GB29 NWBK 6016 1331 9268 18",
+            "numpy==1.26.4.1 and pip install x>=10.2.30.4",
+            "released as 4.18.0.19, v192.168.4.55 and 10.0.19041.1234",
+            "2024-01-15T10:30:45Z 15.01.2024 01/15/2024 2024/01/15 12:30:45.678",
+            "1700000000 1700000000123 20240115 20240115103000",
+            "d41d8cd98f00b204e9800998ecf8427e 3b18e512dba79e4c8300dd08aeb37f8e728b8dad e83c5163",
+            "550e8400-e29b-41d4-a716-446655440000",
+            "localhost:8080 127.0.0.1:5432 0.0.0.0 :: ::1 255.255.255.0",
+            "ISBN 978-3-16-148410-0, 0-306-40615-2; DOI 10.1000/182; RFC 9110; ISO 8601-1:2019",
+            "order 12345678, invoice 2024-000123, ticket 4155552671, SKU 123-4567-890",
+            "README.md os.path config.py repo.git main.rs index.html user.name www",
+            "git@github.com:org/repo.git left-pad@1.3.0 @app.route a@b.T x[1::2] std::vector",
+            "3.14159265 2.71828182 41.65407, -91.53140 1,234,567.89 1.234.567,89",
+            "Charles Dickens (1812-1870) in 1843, pages 100-200, score 68-75-70-66",
+            "aGVsbG8gd29ybGQgdGhpcyBpcyBiYXNlNjQgNDExMQ==",
+            "00:1A:2B:3C:4D:5E and 0xDEADBEEF",
+        ],
+    )
+    def test_what_belongs_to_nobody_is_not_found(self, value: str) -> None:
+        assert certain(value) == []
+
+    def test_a_card_after_four_digits_that_could_begin_one_is_found(self) -> None:
+        assert certain("4000 4111 1111 1111 1111") == [("CREDIT_CARD", "4111 1111 1111 1111")]
+
+    @pytest.mark.parametrize("entity", list(catalogue()))
+    def test_every_predefined_recognizer_can_be_named(self, entity: str) -> None:
+        check_scanner(
+            build(entities=[entity]), ["", "1234567890 " * 20, "AB 12 34 56 C, 412-55-9876", "\0 ٣ \ud800 ４"]
+        )
+
+    def test_the_catalogue_holds_presidios_recognizers_and_no_model(self) -> None:
+        assert {"EMAIL_ADDRESS", "DATE_TIME", "URL", "DE_TAX_ID", "ZA_MOBILE_NUMBER", "UUID"} <= set(catalogue())
+        assert not {"PERSON", "LOCATION", "NRP"} & set(catalogue())
+
+    @pytest.mark.parametrize(
+        ("entity", "value"),
+        [
+            ("DE_TAX_ID", "Steuer-ID 86095742719"),
+            ("ES_NIF", "NIF 55555555K"),
+            ("PL_PESEL", "PESEL 44051401359"),
+            ("ZA_MOBILE_NUMBER", "cell 082 123 4567"),
+            ("ZA_TELEPHONE_NUMBER", "tel +27 21 123 4567"),
+            ("DATE_TIME", "on 2024-01-15"),
+            ("URL", "see https://example.com/a?b=c, please"),
+        ],
+    )
+    def test_entities_that_are_off_by_default_are_found_when_named(self, entity: str, value: str) -> None:
+        assert {label for label, _ in certain(value, build(entities=[entity]))} == {entity}
+        assert certain(value) == [] or entity.startswith("ZA_")
+
+
+class TestPhones:
+    KNOWN_GAPS = frozenset({"CI", "KZ"})  # groups of one digit in the middle
+
+    @pytest.mark.parametrize("region", sorted(phonenumbers.SUPPORTED_REGIONS - KNOWN_GAPS))
+    def test_the_example_of_every_country_is_found_in_international_form(self, region: str) -> None:
+        number = phonenumbers.example_number(region)
+        assert number is not None
+        for form in (phonenumbers.PhoneNumberFormat.E164, phonenumbers.PhoneNumberFormat.INTERNATIONAL):
+            value = phonenumbers.format_number(number, form)
+            assert ("PHONE_NUMBER", value) in certain(f"Call {value} now")
+
+    @pytest.mark.parametrize("region", ["AT", "AU", "BR", "DE", "ES", "FR", "GB", "IL", "IN", "IT", "JP", "NL", "US"])
+    def test_national_numbers_count_in_the_configured_regions(self, region: str) -> None:
+        number = phonenumbers.example_number(region)
+        assert number is not None
+        value = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+        assert ("PHONE_NUMBER", value) in certain(f"Call {value} now", build(regions=[region]))
+
+    def test_bare_digits_need_a_context_word(self) -> None:
+        assert certain("reference 4155552671") == []
+        assert certain("my cell: 4155552671") == [("PHONE_NUMBER", "4155552671")]
+
+    def test_two_numbers_in_a_row_are_two(self) -> None:
+        assert certain("415-555-2671 415-555-2672") == [
+            ("PHONE_NUMBER", "415-555-2671"),
+            ("PHONE_NUMBER", "415-555-2672"),
+        ]
+
+
+class TestContext:
+    def test_a_context_word_raises_the_score_and_can_be_switched_off(self) -> None:
+        assert certain("passport 412559876") == [("US_PASSPORT", "412559876")]
+        assert certain("passport 412559876", build(context=False)) == []
+
+    @pytest.mark.parametrize("value", ["phone_number=4155552671", '"phoneNumber": "4155552671"', "phones: 4155552671"])
+    def test_words_count_inside_identifiers_and_in_the_plural(self, value: str) -> None:
+        assert certain(value) == [("PHONE_NUMBER", "4155552671")]
+
+    def test_a_word_inside_another_does_not_count(self) -> None:
+        assert certain("pip install zip script 1.2.3.4") == []
+        assert certain("ip 1.2.3.4") == [("IP_ADDRESS", "1.2.3.4")]
+
+    def test_a_word_after_the_entity_counts_within_the_sentence(self) -> None:
+        assert certain("4155552671 (cell)") == [("PHONE_NUMBER", "4155552671")]
+        assert certain("Order 4155552671. Call us") == []
+
+    def test_phrases_count_as_a_whole(self) -> None:
+        assert certain("social security 412559876") == [("US_SSN", "412559876")]
+        assert certain("social club, security 412559876") == []
+
+    @pytest.mark.parametrize("language", [language for language in languages() if language != "en"])
+    def test_the_words_of_a_language_count_when_it_is_configured(self, language: str) -> None:
+        word = {"de": "Handy", "es": "móvil", "fr": "portable", "it": "cellulare", "nl": "mobiel", "pt": "celular"}
+        assert certain(f"{word[language]} 4155552671", build(languages=[language])) != []
+        assert certain(f"{word[language]} 4155552671") == []
+
+    def test_lemmas_split_identifiers_and_drop_the_plural(self) -> None:
+        assert [lemmas(token) for token in ("phoneNumbers", "user_ids", "addresses", "SSN", "companies", ":+")] == [
+            ("phone", "number"),
+            ("user", "id"),
+            ("address",),
+            ("ssn",),
+            ("company",),
+            (),
+        ]
+
+    def test_presidio_gets_tokens_that_fit_the_text(self) -> None:
+        artifacts = Blank().process_text("My SSNs: 412-55", "en")
+        assert isinstance(artifacts, Artifacts)
+        assert artifacts.tokens == ["My", "SSNs", ":", "412", "-", "55"]
+        assert artifacts.tokens_indices == [0, 3, 7, 9, 12, 13]
+        assert artifacts.lemmas == ["my", "ssn", "", "412", "", "55"]
+        assert artifacts.keywords == ["my", "ssn", "412", "55"]
+
+
+class TestViews:
+    @pytest.mark.parametrize(
+        ("label", "value"),
+        [
+            ("EMAIL_ADDRESS", "jane\u200b.doe@exa\u200bmple.com"),
+            ("EMAIL_ADDRESS", "ｊａｎｅ＠ｅｘａｍｐｌｅ．ｃｏｍ"),
+            ("CREDIT_CARD", "４１１１ １１１１ １１１１ １１１１"),
+            ("CREDIT_CARD", "4111\u00a01111\u20131111 1111"),
+            ("CREDIT_CARD", "41\u200b11 1111 1111 1111"),
+            ("US_SSN", "412\u201155\u20119876"),
+            ("US_SSN", "412-5\u200d5-9876"),
+            ("PHONE_NUMBER", "+٤٤ ٢٠ ٧٩٤٦ ٠٩٥٨"),
+        ],
+    )
+    def test_disguised_values_are_found_where_they_stand(self, label: str, value: str) -> None:
+        assert (label, value) in certain(f"It is {value}, she said")
+
+    def test_what_both_views_show_counts_once(self) -> None:
+        text = "a\u200bb jane@example.com"
+        assert certain(text) == [("EMAIL_ADDRESS", "jane@example.com")]
+        assert [finding.view for finding in run_scanner(DEFAULT, text)] == ["raw"]
+
+
+class TestModel:
+    def test_without_a_model_there_are_no_needs(self) -> None:
+        assert DEFAULT.needs == ()
+
+    def test_the_entities_of_a_model_are_reported_with_its_scores(self) -> None:
+        scanner = build(model="guard")
+        assert scanner.needs == (Need("guard", "raw"), Need("guard", "normalized"))
+        found = run_scanner(scanner, "I met Jane Doe.", {"guard": names("Jane Doe", score=0.71)})
+        assert found == [Finding("PERSON", 0.71, Span(6, 14))]
+
+    def test_context_words_raise_the_scores_of_a_model(self) -> None:
+        found = run_scanner(build(model="guard"), "Dear Jane,", {"guard": names("Jane", score=0.3)})
+        assert [(finding.label, finding.score) for finding in found] == [("PERSON", pytest.approx(0.65))]
+
+    def test_labels_that_are_not_asked_for_are_left_out(self) -> None:
+        predict = {"guard": names("Acme", label="ORGANIZATION")}
+        assert run_scanner(build(model="guard"), "I work at Acme", predict) == []
+        named = run_scanner(build(model="guard", entities=["ORGANIZATION"]), "I work at Acme", predict)
+        assert [finding.label for finding in named] == ["ORGANIZATION"]
+
+    def test_the_allow_list_holds_for_a_model_too(self) -> None:
+        scanner = build(model="guard", allow_list={"exact": ["Jane"]})
+        assert run_scanner(scanner, "Jane and Joan", {"guard": names("Jane", "Joan")}) == [
+            Finding("PERSON", 0.9, Span(9, 13))
+        ]
+
+    def test_a_name_in_full_width_letters_is_found_in_the_normalized_view(self) -> None:
+        found = run_scanner(build(model="guard"), "von Ｊａｎｅ an", {"guard": names("Jane")})
+        assert found == [Finding("PERSON", 0.9, Span(4, 8), "normalized")]
+
+
+class TestOptions:
+    def test_allowed_values_are_left_alone(self) -> None:
+        scanner = build(allow_list={"exact": ["support@example.com"], "regex": [r"[a-z]+@corp\.example\.com"]})
+        text = "support@example.com it@corp.example.com it@corp.example.community jane@example.com"
+        assert certain(text, scanner) == [
+            ("EMAIL_ADDRESS", "it@corp.example.community"),
+            ("EMAIL_ADDRESS", "jane@example.com"),
+        ]
+
+    def test_an_allowed_pattern_must_match_the_whole_value(self) -> None:
+        scanner = build(allow_list={"regex": ["a|a@example.com", "jane"]})
+        assert certain("a@example.com jane@example.com", scanner) == [("EMAIL_ADDRESS", "jane@example.com")]
+
+    def test_own_patterns_are_found_with_context(self) -> None:
+        own = {"name": "employee", "label": "EMPLOYEE_ID", "regex": r"E-\d{5}", "score": 0.3, "context": ["employee"]}
+        scanner = build(patterns=[own])
+        assert certain("badge E-12345", scanner) == []
+        assert certain("Ünïcödé employee e-12345", scanner) == [("EMPLOYEE_ID", "e-12345")]
+
+    def test_own_patterns_can_tell_case(self) -> None:
+        scanner = build(patterns=[{"label": "EMPLOYEE_ID", "regex": "E-[0-9]{5}", "case_sensitive": True}])
+        assert certain("e-12345 E-54321", scanner) == [("EMPLOYEE_ID", "E-54321")]
+
+    def test_own_patterns_may_report_a_predefined_entity_without_what_it_requires(self) -> None:
+        scanner = build(patterns=[{"label": "EMAIL_ADDRESS", "regex": r"\w+ at \w+ dot com"}])
+        assert certain("jane at example dot com", scanner) == [("EMAIL_ADDRESS", "jane at example dot com")]
+
+    def test_listed_words_are_found_whole_and_in_any_case(self) -> None:
+        scanner = build(deny_lists=[{"label": "PROJECT", "words": ["Blue", "Blue Heron", "C++ (x|y)"]}])
+        assert certain("bluely BLUE HERON, blue; c++ (X|Y)", scanner) == [
+            ("PROJECT", "BLUE HERON"),
+            ("PROJECT", "blue"),
+            ("PROJECT", "c++ (X|Y)"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("options", "where"),
+        [
+            ({"entities": ["EMAIL"]}, "`$.options.entities[0]`: no `EMAIL`"),
+            ({"entities": ["PERSON"]}, "`$.options.entities[0]`: no `PERSON`"),
+            ({"model": "nobody"}, "`$.options.model`: no `nobody`"),
+            ({"regions": ["US", "XX"]}, "`$.options.regions[1]`: no `XX`"),
+            ({"languages": ["tlh"]}, "`$.options.languages[0]`: no `tlh`"),
+            ({"patterns": [{"label": "X", "regex": "(?=a)"}]}, "`$.options.patterns[0].regex`"),
+            ({"patterns": [{"label": "X", "regex": "("}]}, "`$.options.patterns[0].regex`"),
+            ({"allow_list": {"regex": ["ok", r"(a)\1"]}}, "`$.options.allow_list.regex[1]`"),
+        ],
+    )
+    def test_a_wrong_option_is_an_error_that_names_its_place(self, options: dict[str, Any], where: str) -> None:
+        with pytest.raises(ConfigError) as caught:
+            build(**options)
+        assert str(caught.value).startswith(where)
+
+    @pytest.mark.parametrize(
+        "options",
+        [{"entity": []}, {"entities": []}, {"patterns": [{"label": "lower", "regex": "x"}]}, {"deny_lists": [{}]}],
+    )
+    def test_options_are_strict(self, options: dict[str, Any]) -> None:
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(options, pii.Config)
+
+
+class TestPromises:
+    TEXTS = (
+        "",
+        " ",
+        "plain words only",
+        "jane@example.com and (212) 555-0187, 4111 1111 1111 1111",
+        "\0\ud800 👩‍👩‍👧 ４１１１ jane@exа\u200bmple.com",
+        "passport 412559876 " * 50,
+    )
+
+    def test_the_kind_keeps_what_every_scanner_owes(self) -> None:
+        check_scanner(DEFAULT, self.TEXTS)
+        check_scanner(build(model="guard"), self.TEXTS, {"guard": names("jane", "words")})
+
+    @given(st.text(alphabet=st.sampled_from("0123456789 .-+()@:/abcDE１٤é\u200b\n'"), max_size=120))
+    def test_no_text_makes_it_fail_and_every_span_is_inside(self, value: str) -> None:
+        for finding in run_scanner(EVERYTHING, value):
+            assert 0 < len(finding.span) <= len(value)
+            assert finding.span.end <= len(value)
+
+    def test_two_threads_find_what_one_finds(self) -> None:
+        shuffled = random.Random(1)
+        texts = [" ".join(shuffled.sample([t for t in self.TEXTS if t.isprintable()], 3)) for _ in range(60)]
+        alone = [run_scanner(DEFAULT, text) for text in texts]
+        with ThreadPoolExecutor(2) as threads:
+            assert list(threads.map(lambda text: run_scanner(DEFAULT, text), texts)) == alone
+
+    def test_no_text_reaches_the_logs(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        run_scanner(EVERYTHING, "phone 4155552671 jane@example.com DE89 3704 0044 0532 0130 01 zaphod")
+        assert not [
+            record for record in caplog.records if "zaphod" in str(record.__dict__) or "415" in record.getMessage()
+        ]
+
+    def test_a_recognizer_that_fails_excuses_the_rule_and_blocks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: object) -> None:
+            raise RuntimeError
+
+        scanner = build()
+        monkeypatch.setattr("scanner_service.scanners._presidio.phone.find_numbers", fail)
+        rule = Rule(name="pii", kind="pii", scanner=scanner, action=Action.REDACT)
+        engine = Engine(FakeModels({}), 5)
+        result = asyncio.run(engine.scan([rule], "call 4155552671"))
+        engine.close()
+        assert not result.is_valid
+        assert result.results[0].error == "scanner_failed"
+
+    def test_presidio_is_not_imported_by_the_house(self) -> None:
+        code = (
+            "import sys; from scanner_service import chain, config, engine, registry; "
+            "from scanner_service.scanners import classifier; assert 'pii' in registry.kinds(); "
+            "assert not {'presidio_analyzer', 'spacy', 'phonenumbers', 'tldextract'} & set(sys.modules)"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+    def test_nothing_asks_the_network_or_writes_a_file(self, tmp_path: Path) -> None:
+        code = (
+            "import builtins, socket\n"
+            "def refuse(*_, **__): raise AssertionError('network')\n"
+            "socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse\n"
+            "plain = builtins.open\n"
+            "def read_only(file, mode='r', *rest, **more):\n"
+            "    assert not set(mode) & set('wax+'), file\n"
+            "    return plain(file, mode, *rest, **more)\n"
+            "builtins.open = read_only\n"
+            "from scanner_service.scanners import pii\n"
+            "from scanner_service.testing import run_scanner\n"
+            "scanner = pii.build(pii.Config(), {})\n"
+            "found = run_scanner(scanner, 'a@example.co.uk b@example.nosuchsuffix +44 20 7946 0958')\n"
+            "assert [f.label for f in found if f.score >= 0.5] == ['EMAIL_ADDRESS', 'PHONE_NUMBER'], found\n"
+        )
+        environment = {
+            **os.environ,
+            "HOME": str(tmp_path),
+            "XDG_CACHE_HOME": str(tmp_path),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=environment)
+        assert list(tmp_path.iterdir()) == []
+
+
+EVERYTHING = build(entities=list(catalogue()))
