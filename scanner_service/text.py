@@ -63,10 +63,15 @@ class View:
         """
         if span.end > len(self.text):
             raise ValueError(f"span {span.start} to {span.end} is outside a view of {len(self.text)} characters")
-        if not span:
-            at = self.starts[span.start] if span.start < len(self.text) else (self.ends[-1] if self.text else 0)
-            return Span(at, at)
-        return Span(min(self.starts[span.start : span.end]), max(self.ends[span.start : span.end]))
+        return Span(*self._source(span.start, span.end))
+
+    def _source(self, start: int, end: int) -> tuple[int, int]:
+        if end - start == 1:
+            return self.starts[start], self.ends[start]
+        if start < end:
+            return min(self.starts[start:end]), max(self.ends[start:end])
+        at = self.starts[start] if start < len(self.text) else (self.ends[-1] if self.text else 0)
+        return at, at
 
     @classmethod
     def joined(cls, views: Sequence[View], separator: str = "") -> View:
@@ -104,17 +109,19 @@ class View:
         """
         parts: list[str] = []
         starts, ends = array("q"), array("q")
-        at = 0
+        at, span = 0, None
         for span, replacement in edits:
             if span.start < at or span.end > len(self.text):
                 raise ValueError("edits must be in order, apart from each other and inside the view")
-            self._keep(at, span.start, parts, starts, ends)
-            source = self.to_original(span)
-            parts.append(replacement)
-            starts.extend([source.start] * len(replacement))
-            ends.extend([source.end] * len(replacement))
+            if at < span.start:
+                self._keep(at, span.start, parts, starts, ends)
+            if replacement:
+                start, end = self._source(span.start, span.end)
+                parts.append(replacement)
+                starts.extend([start] * len(replacement))
+                ends.extend([end] * len(replacement))
             at = span.end
-        if not parts and at == 0:
+        if span is None:
             return self
         self._keep(at, len(self.text), parts, starts, ends)
         return View("".join(parts), starts, ends)

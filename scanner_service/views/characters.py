@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from scanner_service.text import Span
 
@@ -40,9 +40,6 @@ _JOINING = re.compile(
 _UNSPACED = re.compile("[\u0e00-\u109f\u1780-\u17ff\u1950-\u19ff\ua9e0-\uaa7f]")
 _EMOJI = re.compile("[\u00a9\u00ae\u203c\u2049\u2100-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]")
 _IDEOGRAPH = re.compile("[\u2200-\u22ff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-_JOINERS = frozenset(ZERO_WIDTH_SPACE + NON_JOINER + JOINER)
-_MONGOLIAN_SELECTORS = members("\u180b-\u180f")
-_SELECTORS = members(SELECTORS)
 _BLACK_FLAG = "\U0001f3f4"
 _EMOJI_SELECTORS = frozenset("\ufe0e\ufe0f")
 _KEYS = frozenset("0123456789#*")
@@ -55,7 +52,7 @@ _FLAGS = tuple(
 )
 
 
-def invisible_runs(text: str) -> Iterator[Span]:
+def invisible_runs(text: str, *, soft_hyphens: bool = False) -> Iterator[Span]:
     """
     Each run of invisible characters of *text* that have no business where they stand, in order.
 
@@ -63,6 +60,10 @@ def invisible_runs(text: str) -> Iterator[Span]:
     a variation selector after a character that has variations, direction marks in text with letters written from
     the right (overrides excepted), zero-width spaces between words of scripts without spaces, a soft hyphen where
     a word may break, a byte order mark at the very start, and the tags in the flags of England, Scotland and Wales.
+
+    Args:
+        text: what to look through; the time is linear in its length.
+        soft_hyphens: whether to report soft hyphens wherever they stand.
     """
     from_right: bool | None = None
     for run in _RUN.finditer(text):
@@ -71,7 +72,7 @@ def invisible_runs(text: str) -> Iterator[Span]:
             from_right = _RIGHT_TO_LEFT.search(text) is not None
         while at < run.end():
             skip = _in_place(text, at, from_right=from_right)
-            if not skip:
+            if not skip or (soft_hyphens and text[at] == SOFT_HYPHEN):
                 at += 1
                 continue
             if start < at:
@@ -88,36 +89,60 @@ def _in_place(text: str, at: int, *, from_right: bool) -> int:
     after = text[at + 1] if at + 1 < len(text) else ""
     if before == _BLACK_FLAG and text.startswith(_FLAGS, at):
         return len(_FLAGS[0])
-    return int(
-        (character == BYTE_ORDER_MARK and at == 0)
-        or (character in _JOINERS and _joins(character, before, after))
-        or (character == SOFT_HYPHEN and _hyphenates(text, at))
-        or (character in _MONGOLIAN_SELECTORS and _MONGOLIAN.match(before) is not None)
-        or (character in _SELECTORS and _selects(character, before, after))
-        or (from_right and _directs(character, before, after))
-    )
+    rule = _RULES.get(character)
+    if rule is not None:
+        return int(rule(text, at, before, after))
+    return int(from_right and character in _DIRECTION_MARKS and _directs(character, before, after))
 
 
-def _hyphenates(text: str, at: int) -> bool:
+def _starts(_text: str, at: int, _before: str, _after: str) -> bool:
+    return at == 0
+
+
+def _hyphenates(text: str, at: int, _before: str, _after: str) -> bool:
     before, after = text[max(at - 2, 0) : at], text[at + 1 : at + 3]
     return len(before) == len(after) == 2 and (before + after).isalpha()
 
 
-def _joins(character: str, before: str, after: str) -> bool:
-    if character == ZERO_WIDTH_SPACE:
-        return bool(_UNSPACED.match(before) or _UNSPACED.match(after))
-    if _JOINING.match(before):
-        return True
-    return character == JOINER and bool((_EMOJI.match(before) or before == "\ufe0f") and _EMOJI.match(after))
+def _parts_words(_text: str, _at: int, before: str, after: str) -> bool:
+    return bool(_UNSPACED.match(before) or _UNSPACED.match(after))
 
 
-def _selects(character: str, before: str, after: str) -> bool:
-    if character in _EMOJI_SELECTORS:
-        return _EMOJI.match(before) is not None or (before in _KEYS and after == "\u20e3")
+def _keeps_apart(_text: str, _at: int, before: str, _after: str) -> bool:
+    return _JOINING.match(before) is not None
+
+
+def _joins(_text: str, _at: int, before: str, after: str) -> bool:
+    emoji = before in _EMOJI_SELECTORS or _EMOJI.match(before)
+    return _JOINING.match(before) is not None or bool(emoji and _EMOJI.match(after))
+
+
+def _selects_letter(_text: str, _at: int, before: str, _after: str) -> bool:
+    return _MONGOLIAN.match(before) is not None
+
+
+def _selects_emoji(_text: str, _at: int, before: str, after: str) -> bool:
+    return _EMOJI.match(before) is not None or (before in _KEYS and after == "\u20e3")
+
+
+def _selects_ideograph(_text: str, _at: int, before: str, _after: str) -> bool:
     return _IDEOGRAPH.match(before) is not None
 
 
 def _directs(character: str, before: str, after: str) -> bool:
-    if character not in _DIRECTION_MARKS or before in _DIRECTION_MARKS or character in _OVERRIDES:
+    if before in _DIRECTION_MARKS or character in _OVERRIDES:
         return False
     return not (before.isascii() and before.isalnum() and after.isascii() and after.isalnum())
+
+
+# Whether a character is in its place, by the text, its index and its neighbours.
+_RULES: Mapping[str, Callable[[str, int, str, str], bool]] = {
+    **dict.fromkeys(members(SELECTORS), _selects_ideograph),
+    **dict.fromkeys(_EMOJI_SELECTORS, _selects_emoji),
+    **dict.fromkeys(members("\u180b-\u180f"), _selects_letter),
+    BYTE_ORDER_MARK: _starts,
+    SOFT_HYPHEN: _hyphenates,
+    ZERO_WIDTH_SPACE: _parts_words,
+    NON_JOINER: _keeps_apart,
+    JOINER: _joins,
+}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 
 from scanner_service.text import Span, View
 from scanner_service.views.characters import members
+from scanner_service.views.words import is_common
 
 # Characters that Unicode says are a Latin letter in another form. What prose uses as it is stays out: ordinals,
 # superscript digits, fractions, trade marks, circled digits, Roman numerals, full-width punctuation and digits.
@@ -34,19 +36,26 @@ _ANY_MARK = re.compile(f"[{_MARKS}]+")
 # Three marks on one letter, lines, or marks on four letters of ASCII in a row: no orthography needs them.
 _NOISE = re.compile(f"[{_MARKS}]{{3,}}|[{_LINES}]+|(?:[A-Za-z][{_MARKS}]++){{4}}")
 
+# Where one word is noise, two marked letters in a row are too.
+_FAINT_NOISE = re.compile(f"{_NOISE.pattern}|(?:[A-Za-z][{_MARKS}]++){{2}}")
+
+# Fewer letters than this are flags, though they spell a word as well: US, IT.
+_SHORTEST_FLAG_WORD = 4
+
 # Where NFKC leaves a letter in its circle or square.
 _ENCLOSED = {base + at: chr(65 + at) for base in (0x1F150, 0x1F170, 0x1F1E6) for at in range(26)}
 
 _REGIONS = frozenset(
     re.findall(
-        "..(?= )",
-        "AC AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ "
-        "CA CC CD CF CG CH CI CK CL CM CN CO CP CR CU CV CW CX CY CZ DE DG DJ DK DM DO DZ EA EC EE EG EH ER ES ET EU FI FJ "
-        "FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU IC ID IE IL IM IN IO IQ IR "
-        "IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM "
-        "MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT "
-        "PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TA TC TD TF TG TH TJ TK TL "
-        "TM TN TO TR TT TV TW TZ UA UG UM UN US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW ",
+        "[A-Z]{2}",
+        "AC AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS "
+        "BT BV BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CP CR CU CV CW CX CY CZ DE DG DJ DK DM DO DZ EA "
+        "EC EE EG EH ER ES ET EU FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY "
+        "HK HM HN HR HT HU IC ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA "
+        "LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ "
+        "NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW "
+        "SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TA TC TD TF TG TH TJ TK TL TM TN TO "
+        "TR TT TV TW TZ UA UG UM UN US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW ",
     )
 )
 """Pairs of letters that are flags: the 258 recommended emoji flag sequences of UTS 51."""
@@ -65,13 +74,20 @@ def _plain(text: str) -> Iterator[tuple[Span, str]]:
         if match.lastgroup == "wide" and not _WIDE_LETTER.search(found):
             continue
         for at, character in enumerate(found, match.start()):
-            plain = _ENCLOSED.get(ord(character)) or unicodedata.normalize("NFKC", character)
-            if plain != character:
-                yield Span(at, at + 1), plain.strip("()") or plain
+            if (plain := _plain_letter(character)) != character:
+                yield Span(at, at + 1), plain
+
+
+@cache
+def _plain_letter(character: str) -> str:
+    plain = _ENCLOSED.get(ord(character)) or unicodedata.normalize("NFKC", character)
+    return plain.strip("()") or plain
 
 
 def _are_flags(letters: str) -> bool:
     plain = letters.translate(_ENCLOSED)
+    if len(plain) >= _SHORTEST_FLAG_WORD and is_common(plain):
+        return False
     return all(plain[at : at + 2] in _REGIONS for at in range(0, len(plain), 2))
 
 
@@ -81,11 +97,18 @@ def unmark(view: View) -> View:
 
 
 def _bare(text: str) -> Iterator[tuple[Span, str]]:
+    if _NOISE.search(text) is None:
+        return
     for word in _WORD.finditer(text):
-        if _NOISE.search(word[0]) is None:
+        if _FAINT_NOISE.search(word[0]) is None:
             continue
         for at, character in enumerate(word[0], word.start()):
-            # The first mark may have been composed with its letter.
-            bare = _ANY_MARK.sub("", unicodedata.normalize("NFD", character))
-            if bare != character and len(bare) <= 1:
+            if not character.isascii() and (bare := _without_marks(character)) != character:
                 yield Span(at, at + 1), bare
+
+
+@cache
+def _without_marks(character: str) -> str:
+    """The letter below marks that are composed with it, nothing for a mark, and otherwise *character*."""
+    bare = _ANY_MARK.sub("", unicodedata.normalize("NFD", character))
+    return bare if len(bare) <= 1 else character

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from scanner_service.text import Span, View
-from scanner_service.views.characters import BLANKS, SELECTORS, SOFT_HYPHEN, TAGS, invisible_runs
+from scanner_service.views.characters import BLANKS, SELECTORS, TAGS, invisible_runs
 from scanner_service.views.legible import legible
 from scanner_service.views.words import LONGEST, is_common
 
@@ -15,10 +15,10 @@ _SHORTEST_BITS = 32
 _SHORTEST_TAGGED = 2
 
 _SELF_EXPLAINED = re.compile(f"[{TAGS}{SELECTORS}]+")
+_TAGGED = re.compile(f"[{TAGS}]")
 _SELECTED = re.compile(f"[{SELECTORS}]")
 _BLANK = re.compile(f"[{BLANKS}]")
-_LETTERS_BEFORE = re.compile("[A-Za-z]+$")
-_LETTERS_AFTER = re.compile("[A-Za-z]+")
+_LETTERS = re.compile("[A-Za-z]+")
 
 
 def reveal(view: View) -> View:
@@ -30,42 +30,37 @@ def reveal(view: View) -> View:
     words apart, otherwise nothing. Soft hyphens go too: to whoever reads code points they break words.
     """
     text = view.text
-    spans = _removable(text)
+    spans = list(invisible_runs(text, soft_hyphens=True))
     if not spans:
         return view
     visible = view.rewrite((span, _gap(text, span)) for span in spans)
+    spelled = _spelled("".join(span.of(text) for span in spans))
+    if not spelled:
+        return visible
     hidden = View.joined([view.slice(span) for span in spans])
-    return View.joined([visible, *_messages(hidden)], "\n")
-
-
-def _removable(text: str) -> list[Span]:
-    spans = list(invisible_runs(text))
-    if SOFT_HYPHEN not in text:
-        return spans
-    covered = {at for span in spans for at in range(span.start, span.end)}
-    hyphens = (match.start() for match in re.finditer(SOFT_HYPHEN, text))
-    return sorted(spans + [Span(at, at + 1) for at in hyphens if at not in covered])
+    return View.joined([visible, *(hidden.rewrite(edits) for edits in spelled)], "\n")
 
 
 def _gap(text: str, span: Span) -> str:
     """What an invisible run leaves behind."""
     if _BLANK.search(text, span.start, span.end):
         return " "
-    before = _LETTERS_BEFORE.search(text[max(span.start - LONGEST, 0) : span.start])
-    after = _LETTERS_AFTER.match(text[span.end : span.end + LONGEST])
-    if before is None or after is None or is_common(before[0] + after[0]):
+    before = _LETTERS.match(text[max(span.start - LONGEST, 0) : span.start][::-1])
+    after = _LETTERS.match(text, span.end, span.end + LONGEST)
+    if before is None or after is None:
         return ""
-    return " " if is_common(before[0]) and is_common(after[0]) else ""
+    left, right = before[0][::-1], after[0]
+    return " " if is_common(left) and is_common(right) and not is_common(left + right) else ""
 
 
-def _messages(hidden: View) -> Iterator[View]:
-    """What a text made of invisible characters alone spells."""
-    tagged = hidden.rewrite((Span(at, at + 1), _untag(tag)) for at, tag in enumerate(hidden.text))
-    if len(tagged.text) >= _SHORTEST_TAGGED:
-        yield tagged
-    for message in (_selected(hidden.text), _bits(_SELF_EXPLAINED.sub("", hidden.text))):
-        if message:
-            yield hidden.rewrite([(Span(0, len(hidden.text)), message)])
+def _spelled(hidden: str) -> Sequence[Sequence[tuple[Span, str]]]:
+    """The edits that make invisible characters legible, for each way in which they spell something."""
+    found: list[Sequence[tuple[Span, str]]] = []
+    if len(_TAGGED.findall(hidden)) >= _SHORTEST_TAGGED:
+        found.append([(Span(at, at + 1), _untag(tag)) for at, tag in enumerate(hidden)])
+    messages = (_selected(hidden), _bits(_SELF_EXPLAINED.sub("", hidden)))
+    found.extend([(Span(0, len(hidden)), message)] for message in messages if message)
+    return found
 
 
 def _untag(tag: str) -> str:

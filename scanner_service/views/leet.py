@@ -20,7 +20,7 @@ _LIKELIEST = str.maketrans({sign: letters[0] for sign, letters in _LETTERS.items
 _SURE_SHAPES = (b"a0a", b"a00a", b"a000a", b"0aaaa")
 _SIGNS_AS_DIGITS = bytes.maketrans(b"@", b"0")
 _WORD = re.compile(rf"(?<![\w@$!|])[A-Za-z]*+[0-9@$!|][A-Za-z0-9@$!|]{{1,{LONGEST}}}+(?![\w@$!|])")
-_SURE = re.compile(r"(?=.{4}).*[A-Za-z][0-9@$!|]+[A-Za-z]|[0-9][A-Za-z]{4}")
+_SURE = re.compile(r"(?=.{4}).*(?:[A-Za-z][0-9@$!|]+[a-z]|[A-Z][0-9@$!|]+[A-Z])|[0-9][A-Za-z]{4}")
 # Beside one of these stands a part of an identifier, a path, an address or a number with a point.
 _BEFORE = frozenset(".:/\\#%&=+-")
 _AFTER = frozenset("/\\=-")

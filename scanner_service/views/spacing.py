@@ -26,12 +26,12 @@ _SPACED_SURPRISE = 2.4
 # Letters of another script that are closed up without a word list to hold them against.
 _SHORTEST_FOREIGN = 12
 
-# Words run together, measured on prompts: fewer letters or words are seldom more than a compound or an identifier,
-# and more surprise comes from splinters of words that are not in the list.
+# Words run together, measured on prompts: fewer letters or words are seldom more than a compound, or with capitals
+# the name of something in a program, and more surprise comes from splinters of words that are not in the list.
 _SHORTEST_SOLID = 16
-_FEWEST_SOLID_WORDS = 3
-_FEWEST_HUMPS = 4
-_SOLID_SURPRISE = 1.9
+_FEW_WORDS, _SOLID_SURPRISE = 3, 1.9
+_MANY_WORDS, _PASSAGE_SURPRISE = 5, 2.4
+_FEWEST_HUMPS, _HUMP_SURPRISE = 4, 1.6
 _PATIENCE = 30.0
 _SOLID_SHAPE = b"a" * _SHORTEST_SOLID
 _SOLID = re.compile(rf"[A-Za-z]{{{_SHORTEST_SOLID},}}+")
@@ -40,8 +40,8 @@ _SOLID = re.compile(rf"[A-Za-z]{{{_SHORTEST_SOLID},}}+")
 _SHORTEST_CHAIN = 28
 _FEWEST_LINKS = 3
 _LINK_SHAPE = b"a-a"
-_CHAIN = re.compile(rf"(?<![A-Za-z0-9/])[A-Za-z]++(?:[-_.+*~=][A-Za-z]++){{{_FEWEST_LINKS},}}+")
-_JOINER = re.compile("[-_.+*~=]")
+_CHAIN = re.compile(rf"(?<![\w/.=-])[A-Za-z]++(?:[-_+*~=][A-Za-z]++){{{_FEWEST_LINKS},}}+")
+_JOINER = re.compile("[-_+*~=]")
 
 
 def close_letters(view: View) -> View:
@@ -111,13 +111,19 @@ def _parted(run: str, start: int) -> Iterator[tuple[Span, str]]:
         return
     words = segment(run)
     ends = [start + length for length in accumulate(map(len, words))]
-    gains = (_SOLID_SURPRISE * len(word) - surprise(word) for word in words)
+    gains = (_PASSAGE_SURPRISE * len(word) - surprise(word) for word in words)
     for first, last, _ in passages(gains, _PATIENCE):
-        passage = words[first:last]
-        fewest = _FEWEST_HUMPS if any(word[0].isupper() for word in passage[1:]) else _FEWEST_SOLID_WORDS
-        if len(passage) >= fewest and sum(map(len, passage)) >= _SHORTEST_SOLID:
-            inside = ends[max(first - 1, 0) : last]
-            yield from ((Span(end, end), " ") for end in inside if end < start + len(run))
+        if _is_meant(words[first:last]):
+            yield from ((Span(end, end), " ") for end in ends[max(first - 1, 0) : last] if end < start + len(run))
+
+
+def _is_meant(words: Sequence[str]) -> bool:
+    """Whether whoever ran *words* together wrote a sentence and no compound or name."""
+    if sum(map(len, words)) < _SHORTEST_SOLID:
+        return False
+    if any(word[0].isupper() for word in words[1:]):
+        return len(words) >= _FEWEST_HUMPS and reads_well(words, _HUMP_SURPRISE)
+    return len(words) >= _MANY_WORDS or (len(words) >= _FEW_WORDS and reads_well(words, _SOLID_SURPRISE))
 
 
 def _unchained(chain: str, start: int) -> Iterator[tuple[Span, str]]:
