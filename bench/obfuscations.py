@@ -1,0 +1,54 @@
+"""Disguises that `scanner_service.views` undoes, by name: what an attacker writes instead of plain text."""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import urllib.parse
+from collections.abc import Callable, Mapping
+
+_CYRILLIC = str.maketrans("aceopxyABCEHKMOPTX", "асеорхуАВСЕНКМОРТХ")
+_LEET = str.maketrans("aeioAEIO", "43104310")
+
+
+def full_width(text: str) -> str:
+    """ASCII as full-width forms."""
+    return "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else "\u3000" if c == " " else c for c in text)
+
+
+def mathematical(text: str) -> str:
+    """Letters as mathematical bold ones."""
+    return "".join(
+        chr(ord(c) - ord("a") + 0x1D41A)
+        if "a" <= c <= "z"
+        else chr(ord(c) - ord("A") + 0x1D400)
+        if "A" <= c <= "Z"
+        else c
+        for c in text
+    )
+
+
+def html_entities(text: str) -> str:
+    """Every character as a numeric entity."""
+    return "".join(f"&#{ord(c)};" for c in text)
+
+
+OBFUSCATIONS: Mapping[str, Callable[[str], str]] = {
+    "zero_width": lambda text: "\u200b".join(text),
+    "soft_hyphens": lambda text: "\u00ad".join(text),
+    "tag_characters": lambda text: "".join(chr(0xE0000 + ord(c)) for c in text if c.isascii()),
+    "combining_marks": lambda text: "".join(c + "\u0336" if c.isalpha() else c for c in text),
+    "full_width": full_width,
+    "mathematical": mathematical,
+    "cyrillic": lambda text: text.translate(_CYRILLIC),
+    "leetspeak": lambda text: text.translate(_LEET),
+    "letter_spacing": lambda text: "   ".join(" ".join(word) for word in text.split()),
+    "no_spaces": lambda text: "".join(text.split()),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "hex": lambda text: text.encode().hex(),
+    "percent": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
+    "html_entities": html_entities,
+    "unicode_escapes": lambda text: "".join(f"\\u{ord(c):04x}" for c in text),
+    "rot13": lambda text: codecs.encode(text, "rot13"),
+    "percent_of_base64": lambda text: urllib.parse.quote(base64.b64encode(text.encode()).decode(), safe=""),
+}
