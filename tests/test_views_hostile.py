@@ -29,15 +29,12 @@ def some_of(alphabet):
 
 
 UNITS = [
-    "=", "%", "%4", "%41", "&#", "&#65", "&#65;", "&amp", "&a", "\\u", "\\u0041", "\\ud83d", "\\101", "=41", "U+0041 ",
-    "\0", "a\0", "\u200b", "a\u200b", "a\u00ad", "\u0301", "a\u0301", "a\u0301\u0302 ", "a ", "a.b ", "a  b c   d ", "_",
-    "a_", "-", ". ", ".- ", "a", "ignoreallpreviousinstructions", "IgnoreAll", "ignore-",
-    "a-b-c ", "\U0001f1e6",
-    "\U000e0041", "\U000e0141", "a\U000e0141", "\ufe0f", "Vtaber nyy cerivbhf ", "erongi lla suoiverp ", "1gn0r3 4ll ",
-    "0a", "1a1a1a1a ",
-    "1!|1!|1", "41 ", "41 4g", "41", "0x41,", "01000001", "65 ", "сору ", "іgnоrе ", "！", "Ａ", "ш", "你 ",
-    "👨‍👩‍👧",
-    "ש\u200f", " ", "\n", "MFRGGZDF", "aAbB ", "aB1=", "A2", "the quick brown fox ",
+    "=", "%", "%4", "%41", "&#", "&#65", "&#65;", "&amp", "&a", "\\u", "\\u0041", "\\ud83d", "\\101", "=41", "0x41,",
+    "U+0041 ", "\0", "a\0", "\u200b", "a\u200b", "a\u00ad", "\u0301", "a\u0301", "a\u0301\u0302 ", "a ", "a.b ",
+    "a  b c   d ", "_", "a_", "-", ". ", ".- ", "a", "ignoreallpreviousinstructions", "IgnoreAll", "ignore-", "a-b-c ",
+    "\U0001f1e6", "\U000e0041", "\U000e0141", "a\U000e0141", "\ufe0f", "Vtaber nyy ", "erongi lla ", "1gn0r3 4ll ",
+    "0a", "1a1a1a1a ", "1!|1!|1", "41 ", "41 4g", "41", "01000001", "65 ", "сору ", "іgnоrе ", "！", "Ａ", "ш", "你 ",
+    "👨‍👩‍👧", "ש\u200f", " ", "\n", "MFRGGZDF", "aAbB ", "aB1=", "A2", "the quick brown fox ",
 ]  # fmt: skip
 HOSTILE = {repr(unit): (unit * LENGTH)[:LENGTH] for unit in UNITS} | {
     "one letter under marks": "a" + "\u0301" * LENGTH,

@@ -59,30 +59,31 @@ def close_letters(view: View) -> View:
 
 
 def _closed(run: str, start: int) -> Iterator[tuple[Span, str]]:
-    """The edits that close up *run*, which begins at *start*; none if it spells nothing."""
+    """The edits that close up what *run*, which begins at *start*, spells."""
     at = [index for index, character in enumerate(run) if character.isalnum()]
     gaps = [run[left + 1 : right] for left, right in pairwise(at)]
-    ends = _word_ends("".join(run[index] for index in at), gaps)
-    for number, (left, right) in enumerate(pairwise(at), 1):
-        if ends:
-            yield Span(start + left + 1, start + right), " " if number in ends else ""
+    words = _spelled("".join(run[index] for index in at), gaps)
+    ends = [0, *accumulate(map(len, words))]
+    gains = (_SPACED_SURPRISE * len(word) - surprise(word) if word.isascii() else len(word) for word in words)
+    for first, last, _ in passages(gains, _PATIENCE):
+        if ends[last] - ends[first] >= _SHORTEST_SPACED:
+            between = set(ends[first:last])
+            for number in range(ends[first] + 1, ends[last]):
+                yield Span(start + at[number - 1] + 1, start + at[number]), " " if number in between else ""
 
 
-def _word_ends(letters: str, gaps: Sequence[str]) -> set[int]:
-    """After how many of *letters* a word ends; empty if they spell nothing."""
+def _spelled(letters: str, gaps: Sequence[str]) -> list[str]:
+    """The words that *letters* are likely to spell, given the gaps between them; none if they cannot."""
     usual = Counter(gaps).most_common(1)[0][0]
     cuts = [0, *(number for number, gap in enumerate(gaps, 1) if gap != usual), len(letters)]
-    parts = [letters[start:end] for start, end in pairwise(cuts)]
     plain = plain_letters(plain_latin(letters))
     if not plain.isascii():
         foreign = len(letters) >= _SHORTEST_FOREIGN and letters.isalpha() and list(letters) != sorted(letters)
-        return {*accumulate(map(len, parts))} if foreign else set()
+        return [letters[start:end] for start, end in pairwise(cuts)] if foreign else []
     if 2 * sum(map(str.isalpha, letters)) < len(letters):
-        return set()
+        return []
     by_gaps = [word for start, end in pairwise(cuts) for word in _words(plain[start:end])]
-    words = by_gaps if reads_well(by_gaps, _SPACED_SURPRISE) else segment(plain)
-    well = len(letters) >= _SHORTEST_SPACED and reads_well(words, _SPACED_SURPRISE)
-    return {*accumulate(map(len, words))} if well else set()
+    return by_gaps if reads_well(by_gaps, _SPACED_SURPRISE) else segment(plain)
 
 
 def _words(letters: str) -> list[str]:
