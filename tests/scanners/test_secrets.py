@@ -1,0 +1,279 @@
+import base64
+import json
+import time
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.secret_samples import fill
+from scanner_service.errors import ConfigError
+from scanner_service.scanners import secrets
+from scanner_service.scanners._checks import CHECKS
+from scanner_service.scanners._credentials import shipped
+from scanner_service.testing import run_scanner
+
+SCANNER = secrets.build(secrets.Config(), {})
+FORMS = [(form, example) for form in shipped() for example in form.examples]
+
+
+def build(**options):
+    return secrets.build(secrets.Config(**options), {})
+
+
+def found(text, scanner=SCANNER):
+    findings = sorted(run_scanner(scanner, text), key=lambda finding: finding.span)
+    return [(finding.label, finding.span.of(text)) for finding in findings if finding.score >= 0.5]
+
+
+def sample(template, seed=0):
+    return fill(template, Random(seed))
+
+
+GITHUB, AWS, STRIPE = "ghp_{crc62:36}", "AKIA{base32:16}", "sk_live_{alnum:24}"
+
+
+def test_every_form_has_a_source_and_two_templates_as_examples():
+    for form in shipped():
+        assert form.source.startswith("https://"), form.label
+        assert len(form.examples) == 2, form.label
+        assert bool(form.pattern) != bool(form.names), form.label
+        for example in form.examples:
+            assert "{" in example, example
+
+
+@pytest.mark.parametrize(("form", "example"), FORMS, ids=[f"{form.label}-{i % 2}" for i, (form, _) in enumerate(FORMS)])
+def test_samples_of_every_form_are_found_exactly(form, example):
+    labels, missed = set(), []
+    for seed in range(25):
+        text, secret = (
+            sample(f"Please read this.\n{example}\nThank you.", seed) if "«" in example else _alone(example, seed)
+        )
+        hits = found(text)
+        labels |= {label for label, value in hits if value == secret}
+        missed += [] if secret in [value for _, value in hits] else [text]
+    assert form.label in labels
+    assert len(missed) <= 1, missed  # chance makes names and numbers, too
+
+
+def _alone(example, seed):
+    secret, _ = sample(example, seed)
+    return f"The value is {secret}, keep it safe.", secret
+
+
+def test_at_least_two_hundred_labels_are_known():
+    assert len({form.label for form in shipped()}) >= 200
+
+
+def test_every_occurrence_of_every_secret_is_found_also_on_one_line():
+    values = [sample(template, seed)[0] for seed, template in enumerate([GITHUB, AWS, STRIPE] * 2)]
+    text = " ".join(values * 3) + "," + ";".join(values)
+    assert [value for _, value in found(text)] == values * 4
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=8), st.sampled_from(["\n", " ", ", ", '","', "\\n", "|", "…"]))
+@settings(max_examples=60, deadline=None)
+def test_none_of_many_secrets_is_left_outside_the_findings(seeds, separator):
+    templates = [
+        GITHUB,
+        AWS,
+        STRIPE,
+        "glpat-{word:19}a",
+        'password = "«{alnum:11}1!»"',
+        "https://u:«{alnum:12}1»@h.io/",
+    ]
+    pairs = [sample(templates[seed % len(templates)], seed) for seed in seeds]
+    text = separator.join(part for part, _ in pairs)
+    covered = {at for finding in run_scanner(SCANNER, text) for at in range(finding.span.start, finding.span.end)}
+    sanitized = "".join(character for at, character in enumerate(text) if at not in covered)
+    for _, secret in pairs:
+        assert secret not in sanitized
+
+
+@pytest.mark.parametrize("template", [GITHUB, AWS, STRIPE, "SG.{word:22}.{word:42}x"])
+@pytest.mark.parametrize(
+    "carrier",
+    [
+        "{}",
+        "密钥是{}。",
+        "key={}",
+        "'{}'",
+        '{{"a":"{}"}}',
+        '{{"a":"x\\n{}\\n"}}',
+        "q=1&k%3D{}",
+        "<b>{}</b>",
+        "({})",
+        "x:{}.",
+    ],
+)
+def test_a_secret_is_found_whatever_touches_it(template, carrier):
+    secret, _ = sample(template)
+    assert secret in [value for _, value in found(carrier.format(secret))]
+
+
+@pytest.mark.parametrize("carrier", ["a{}", "{}a", "9{}", "{}0"])
+def test_a_part_of_a_longer_word_is_no_secret(carrier):
+    assert found(carrier.format(sample(AWS)[0])) == []
+
+
+def test_a_checksum_that_holds_makes_sure():
+    right, _ = sample(GITHUB)
+    wrong = right[:-1] + ("a" if right[-1] != "a" else "b")
+    assert [finding.score for finding in run_scanner(SCANNER, right)] == [1.0]
+    assert [finding.score for finding in run_scanner(SCANNER, wrong)] == [0.7]
+
+
+def test_the_published_example_of_github_passes_its_checksum():
+    # https://github.blog/2021-04-05-behind-githubs-new-authentication-token-formats/ explains the form; the parts of
+    # this revoked token are published to check implementations.
+    assert CHECKS["crc62"]("ghp_" + "zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ" + "0mLq17") == 1.0
+
+
+def test_a_bitcoin_key_counts_only_if_its_checksum_holds():
+    key, _ = sample("{wif:52}")
+    assert found(key) == [("BITCOIN_PRIVATE_KEY", key)]
+    assert found(key[:-1] + ("1" if key[-1] != "1" else "2")) == []
+
+
+def test_a_token_counts_as_jwt_only_if_its_header_is_one():
+    def encode(value):
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    token = f"{encode({'alg': 'none'})}.{encode({'sub': '1234567'})}.{'a1b2' * 10}"
+    assert found(f"see {token}") == [("JWT", token)]
+    assert found(f"see {encode({'kind': 'other'})}.{encode({'sub': '1234567'})}.{'a1b2' * 10}") == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "API_KEY=<YOUR_API_KEY>",
+        "api_key = 'your-api-key-1234567890'",
+        "token: xxxxxxxxxxxxxxxxxxxxxxxx",
+        "token = ${GITHUB_TOKEN_V2_2024}",
+        "const apiKey = process.env.API_KEY_2024x7;",
+        "secret_key = os.environ['SECRET_KEY_1a2b3c']",
+        "password = getpass.getpass('Password1: ')",
+        "PASSWORD=changeme123",
+        "password: {{ vault_password_9a8b7c }}",
+        "self.token2 = request.token2.value3",
+        "The password is required and must have 8 characters.",
+        "Forgot your password? Please reset it.",
+        "max_tokens: 4096, total_tokens=123456789012",
+        "token = tokenizer.encode(text, max_length=512)",
+        "secret: s3://bucket/path/to/file",
+        "key: prod-eu-west-1-cache-2024",
+        "postgres://user:password@localhost/db",
+        "https://host:8080/path/user@example.com",
+        "authorization: Bearer <token>",
+        "sk-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "commit da39a3ee5e6b4b0d3255bfef95601890afd80709 in github",
+        "github token docs changed in commit da39a3ee5e6b4b0d3255bfef95601890afd80709",
+        '"integrity": "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+Sfa=="',
+        "id: 123e4567-e89b-12d3-a456-426614174000",
+    ],
+)
+def test_placeholders_expressions_and_hashes_are_no_secrets(line):
+    assert found(line) == []
+
+
+@given(st.uuids(), st.binary(min_size=20, max_size=64))
+def test_identifiers_and_digests_alone_are_no_secrets(uuid, data):
+    image = base64.b64encode(data * 40).decode()
+    for text in (str(uuid), data.hex(), f'<img src="data:image/png;base64,{image}">', f"sha256:{data.hex()}"):
+        assert found(f"see {text} there") == [], text
+
+
+def test_an_example_key_of_documentation_is_found_all_the_same():
+    key = "AKIA" + "IOSFODNN7" + "EXAMPLE"
+    assert found(f"id {key}") == [("AWS_ACCESS_KEY_ID", key)]
+
+
+def test_a_key_with_invisible_characters_inside_is_found_with_them():
+    secret, _ = sample(AWS)
+    hidden = secret[:6] + "\u200b" + secret[6:11] + "\u2060" + secret[11:]
+    assert found(f"my id: {hidden} ok") == [("AWS_ACCESS_KEY_ID", hidden)]
+
+
+def test_an_encoded_secret_is_found_where_it_is_encoded():
+    secret, _ = sample(f"the key of production is {STRIPE} and it works")
+    encoded = base64.b64encode(secret.encode()).decode()
+    (finding,) = run_scanner(SCANNER, f"decode {encoded} please")
+    assert (finding.label, finding.view) == ("STRIPE_KEY", "decoded")
+    assert f"decode {encoded} please"[finding.span.start : finding.span.end] in encoded
+
+
+def test_of_two_forms_over_the_same_characters_the_surer_is_reported():
+    token, _ = sample(GITHUB)
+    assert found(f"GITHUB_TOKEN={token}") == [("GITHUB_TOKEN", token)]
+
+
+def test_a_private_key_is_found_with_its_markers_also_without_an_end():
+    block, _ = sample("{dash}BEGIN EC PRIVATE KEY{dash}\n{base64:64}\n{base64:64}\n{dash}END EC PRIVATE KEY{dash}")
+    assert found(f"a\n{block}\nb {block}") == [("PRIVATE_KEY", block)] * 2
+    cut = block[: block.index("\n-----END")]
+    ((label, value),) = found(f"{cut}\nThat is all of it.")
+    assert (label, value.strip()) == ("PRIVATE_KEY", cut)
+
+
+def test_a_public_key_and_a_certificate_are_no_secrets():
+    for what in ("PUBLIC KEY", "CERTIFICATE", "CERTIFICATE REQUEST"):
+        assert found(sample(f"{{dash}}BEGIN {what}{{dash}}\n{{base64:64}}\n{{dash}}END {what}{{dash}}")[0]) == []
+
+
+def test_labels_can_be_chosen_and_left_out():
+    text = f"{sample(AWS)[0]} {sample(GITHUB)[0]}"
+    assert [label for label, _ in found(text, build(labels=["GITHUB_TOKEN"]))] == ["GITHUB_TOKEN"]
+    assert [label for label, _ in found(text, build(ignore=["GITHUB_TOKEN"]))] == ["AWS_ACCESS_KEY_ID"]
+
+
+def test_allowed_values_are_no_secrets():
+    one, other = sample(AWS, 1)[0], sample(AWS, 2)[0]
+    assert found(f"{one} {other}", build(allow=[one])) == [("AWS_ACCESS_KEY_ID", other)]
+    assert found(f"{one} {other}", build(allow_patterns=[f"{one[:8]}.*", "AKIA"])) == [("AWS_ACCESS_KEY_ID", other)]
+
+
+def test_credentials_of_ones_own_are_found():
+    own = secrets.OwnForm(label="BADGE", pattern=r"badge[:=]\s?([A-Z0-9]{6})")
+    assert found("badge: 7QX2LM", build(patterns=[own])) == [("BADGE", "7QX2LM")]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"labels": ["NO_SUCH"]}, r"labels`: no `NO_SUCH`"),
+        ({"ignore": ["NO_SUCH"]}, r"ignore`: no `NO_SUCH`"),
+        ({"views": ("sideways",)}, r"views`: no `sideways`"),
+        ({"labels": ["JWT"], "ignore": ["JWT"]}, "nothing is left"),
+        ({"allow_patterns": ["("]}, r"allow_patterns\[0\]"),
+        ({"patterns": [secrets.OwnForm(label="A", pattern="(?=a)")]}, r"patterns\[0\]`: not a pattern"),
+        ({"patterns": [secrets.OwnForm(label="A", pattern="a", check="smell")]}, r"patterns\[0\]`: no check `smell`"),
+    ],
+)
+def test_what_makes_no_sense_is_a_configuration_error_with_its_path(options, message):
+    with pytest.raises(ConfigError, match=message):
+        build(**options)
+
+
+HOSTILE = [
+    "password=", "password: \"", "-----BEGIN PRIVATE KEY-----\n", "-----BEGIN PRIVATE KEY-----" + "A" * 30,
+    "eyJa.eyJa.", "eyJaaaaaaaa.",
+    "https://a:b", "postgres://u:", "ghp_", "AKIA", "api_key = ", "token: a1", "aws secret key ",
+    "Authorization: Basic ", "A", "0x", "1", ":", ".", "-", "=", "PuTTY-User-Key-File-2", "curl -u a:",
+    "server=a;", "machine a login b password ", "SG.", "xoxb-", "LS0tLS1CRUdJTi", "t1.", "/", "\\n", "heroku key ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_hostile_texts_take_time_in_proportion_to_their_length(unit):
+    scanner = build(views=("raw",))
+
+    def seconds(length):
+        text = unit * (length // len(unit))
+        started = time.thread_time()
+        run_scanner(scanner, text)
+        return time.thread_time() - started
+
+    assert seconds(200_000) < max(15 * seconds(20_000), 1.0)
