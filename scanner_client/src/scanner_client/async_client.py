@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
 
-from scanner_client import live, many, shields, streams
+from scanner_client import many, shields, streams
 from scanner_client.answers import BatchItem, Lost, Reply, failure_of, lost
 from scanner_client.errors import ScanFailed
 from scanner_client.protocol import Flow, OnUnavailable, Pause, Step
@@ -20,6 +20,7 @@ from scanner_client.usage import Usage
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
+    from scanner_client import live
     from scanner_client.protocol import Options
 
 T = TypeVar("T")
@@ -128,6 +129,8 @@ class AsyncClient:
         """As `Client.stream_output`."""
         if not self._owned:
             return self._stream(pieces, prompt, options)
+        from scanner_client import live
+
         exchange = live.Exchange(self._settings, prompt, options)
         return self._stream_live(exchange, pieces, options.get("timeout", self._settings.protocol.timeout))
 
@@ -145,6 +148,8 @@ class AsyncClient:
     async def _stream_live(
         self, exchange: live.Exchange, pieces: Iterable[str] | AsyncIterable[str], timeout: float
     ) -> AsyncIterator[str]:
+        from scanner_client import live
+
         with self.usage.stream(exchange.transcript):
             async for text in live.scan_async(exchange, self._settings, pieces, timeout):
                 yield text

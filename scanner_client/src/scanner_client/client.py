@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx2
 
-from scanner_client import live, many, shields, streams
+from scanner_client import many, shields, streams
 from scanner_client.answers import BatchItem, Lost, Reply, failure_of, lost
 from scanner_client.errors import ScanFailed
 from scanner_client.protocol import Flow, OnUnavailable, Pause, Step
@@ -19,6 +19,7 @@ from scanner_client.usage import Usage
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
+    from scanner_client import live
     from scanner_client.protocol import Options
 
 T = TypeVar("T")
@@ -176,6 +177,8 @@ class Client:
         """
         if not self._owned:
             return self._stream(pieces, prompt, options)
+        from scanner_client import live
+
         exchange = live.Exchange(self._settings, prompt, options)
         return self._stream_live(exchange, pieces, options.get("timeout", self._settings.protocol.timeout))
 
@@ -191,6 +194,8 @@ class Client:
         self.close()
 
     def _stream_live(self, exchange: live.Exchange, pieces: Iterable[str], timeout: float) -> Iterator[str]:
+        from scanner_client import live
+
         with self.usage.stream(exchange.transcript):
             yield from live.scan(exchange, self._settings, pieces, timeout)
 

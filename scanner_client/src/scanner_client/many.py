@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Sized
@@ -110,6 +109,8 @@ def in_threads(work: Callable[[T], R], items: Iterable[T], workers: int, *, prog
 
 async def in_tasks(work: Callable[[T], Awaitable[R]], items: Iterable[T], workers: int, *, progress: bool) -> list[R]:
     """As `in_threads`, in tasks."""
+    import asyncio
+
     done: dict[int, R] = {}
     source = enumerate(items)
 

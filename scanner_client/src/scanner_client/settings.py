@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ CONNECT_SECONDS: Final = 5.0
 POOL: Final = httpx2.Limits(max_connections=1000, max_keepalive_connections=1000)
 
 USER_AGENT: Final = f"scanner-client/{__version__} python/{platform.python_version()} httpx2/{httpx2.__version__}"
+
+
+_VALUE: Final = re.compile(r"[\x20-\x7e]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,8 @@ class Settings:
         Settings from arguments, and from the environment where they are None.
 
         Raises:
-            ValueError: there is no URL, or one of another scheme; *on_unavailable* is no choice; the time is no time.
+            ValueError: there is no URL, or one of another scheme; a key or header that can't be sent; a limit or
+                a choice that is none.
         """
         if on_unavailable not in ("raise", "block", "allow"):
             raise ValueError('on_unavailable must be "raise", "block" or "allow"')
@@ -66,6 +71,8 @@ class Settings:
         base_url, socket, user = split_url(url or environment("URL") or "")
         key = environment("API_KEY") if api_key is None else api_key
         authorization = f"Basic {user}" if user else f"Bearer {key}" if key else None
+        if not _VALUE.fullmatch("".join([authorization or "", *(headers or {}).values()])):
+            raise ValueError("the API key and all headers must be visible ASCII characters")
         sent = {"user-agent": USER_AGENT} | ({"authorization": authorization} if authorization else {})
         protocol = Protocol(timeout, max_retries, on_unavailable)
         return cls(base_url, socket, sent | {n.lower(): v for n, v in (headers or {}).items()}, protocol)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import contextvars
 import functools
@@ -13,6 +12,8 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
+    import asyncio
+
     from scanner_client.async_client import AsyncClient
     from scanner_client.client import Client
 
@@ -75,6 +76,8 @@ async def in_task(check: Awaitable[object], call: Callable[[], Any] | Awaitable[
 
     If *check* raises, the task is cancelled and that is raised; what the task came to is closed if it can be.
     """
+    import asyncio
+
     answer = asyncio.ensure_future(_begin(call))
     try:
         await check

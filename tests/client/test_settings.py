@@ -1,0 +1,90 @@
+"""Where the service is, and who asks."""
+
+from __future__ import annotations
+
+import base64
+
+import httpx2
+import pytest
+
+from scanner_client import Client
+from scanner_client.settings import environment, split_url
+from scanner_client.testing import FakeScanner
+from tests.client.servers import VALID, response, scripted
+
+
+def test_the_environment_is_read_ours_first(monkeypatch):
+    monkeypatch.setenv("LLM_GUARD_URL", "http://old")
+    assert environment("URL") == "http://old"
+    monkeypatch.setenv("SCANNER_URL", "http://new")
+    assert environment("URL") == "http://new"
+    monkeypatch.setenv("SCANNER_URL", "")
+    assert environment("URL") == "http://old"
+
+
+def test_url_and_key_come_from_the_environment(monkeypatch):
+    with scripted(response(VALID)) as server:
+        monkeypatch.setenv("LLM_GUARD_URL", server.url + "/")
+        monkeypatch.setenv("SCANNER_API_KEY", "a-key")
+        with Client(headers={"X-Team": "red"}) as client:
+            client.check_prompt("text", request_id="id-1", traceparent="00-abc-def-01")
+    head = server.heads[0].lower()
+    assert head.startswith("post /analyze/prompt http/1.1")
+    for line in ("authorization: bearer a-key", "x-team: red", "x-request-id: id-1", "traceparent: 00-abc-def-01"):
+        assert line in head.split("\n")
+    assert "user-agent: scanner-client/" in head
+
+
+def test_without_a_url_there_is_no_client():
+    with pytest.raises(ValueError, match="SCANNER_URL"):
+        Client()
+
+
+def test_urls_of_each_kind_are_understood():
+    basic = base64.b64encode(b"key:").decode()
+    assert split_url("http://host:8000/") == ("http://host:8000", None, None)
+    assert split_url("https://host/prefix/") == ("https://host/prefix", None, None)
+    assert split_url("http://key:@host") == ("http://host", None, basic)
+    assert split_url("unix:///run/a.sock") == ("http://localhost", "/run/a.sock", None)
+    assert split_url("http+unix://%2Frun%2Fa.sock/p") == ("http://localhost/p", "/run/a.sock", None)
+
+
+@pytest.mark.parametrize(
+    "url", ["host:8000", "ftp://key:secret@host", "http://", "unix://host/path", "http://host?key=secret"]
+)
+def test_other_urls_are_refused_without_repeating_them(url):
+    with pytest.raises(ValueError, match="must start with") as caught:
+        Client(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("arguments", [{"timeout": 0}, {"timeout": float("nan")}, {"max_retries": -1}])
+def test_limits_that_are_none_are_refused(arguments):
+    with pytest.raises(ValueError, match="timeout must be over 0"):
+        Client("http://host", **arguments)
+
+
+def test_credentials_stay_out_of_reprs():
+    client = Client("http://user:secret@host", headers={"x-key": "secret"})
+    assert "secret" not in repr(client._settings)
+    client.close()
+
+
+def test_a_prompt_is_not_sent_on_by_a_redirect():
+    seen = []
+
+    def answer(request):
+        seen.append(str(request.url))
+        return httpx2.Response(307, headers={"location": "http://elsewhere/"})
+
+    with httpx2.Client(transport=httpx2.MockTransport(answer), follow_redirects=True) as http:
+        with pytest.raises(Exception, match="307"):
+            Client("http://host", http_client=http).check_prompt("text")
+    assert seen == ["http://host/analyze/prompt"]
+
+
+def test_the_fake_scanner_records_what_it_was_asked():
+    scanner = FakeScanner()
+    scanner.client().check_prompt("text")
+    assert scanner.texts == ["text"]
+    assert scanner.requests[0].headers["authorization"] == "Bearer test"
