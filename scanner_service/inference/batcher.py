@@ -63,7 +63,7 @@ class _Share:
 
 class Batcher:
     """
-    A queue in front of one model.
+    A queue in front of one model. Make it inside a running event loop.
 
     Args:
         run: the model: rows of equal length [rows, tokens] to outputs by name, [rows, ...] each. Called in a thread of

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from scanner_service.errors import ConfigError, ModelError
+from scanner_service.errors import ConfigError, ModelError, Overloaded
 from scanner_service.inference.batcher import MAX_RUN_TOKENS, ONE_ROW, Batcher
 from scanner_service.inference.classifier import Classifier
 from scanner_service.inference.manifest import Manifest, ModelEntry
@@ -48,6 +48,7 @@ class ModelPool:
             raise ConfigError(f"{manifest.path}: there is no model `{missing[0]}`; there are: {', '.join(info)}")
         self.info: Mapping[str, ModelInfo] = {name: info[name] for name in dict.fromkeys(names)}
         self.ready = False
+        self._closed = False
         self._manifest = manifest
         self._max_queued_windows = max_queued_windows
         self._classifiers: dict[str, Classifier] = {}
@@ -76,7 +77,7 @@ class ModelPool:
 
     async def aclose(self) -> None:
         """Let runs in progress end; calls that still wait raise `Overloaded`."""
-        self.ready = False
+        self.ready, self._closed = False, True
         for batcher in self._batchers.values():
             await batcher.aclose()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -95,8 +96,10 @@ class ModelPool:
 
         Raises:
             ModelError: if the model is not loaded or failed.
-            Overloaded: if too many windows wait.
+            Overloaded: if too many windows wait, or the pool is closed.
         """
+        if self._closed:
+            raise Overloaded("the service is shutting down")
         if model not in self._classifiers:
             raise ModelError(f"the model `{model}` is not loaded")
         key = model, text

@@ -122,6 +122,8 @@ def token_predictions(head: Head, logits: Floats, tokens: Tokens, at: Ints) -> l
     name_of = np.array([names.index(label.removeprefix("B-").removeprefix("I-")) for label in head.labels])
     best = words.argmax(axis=1)
     name = name_of[best]
+    if not name.any():  # the usual case
+        return []
     begins = np.array([label.startswith("B-") for label in head.labels])[best]
     changes = np.append(True, name[1:] != name[:-1])
     opens = np.flatnonzero((name > 0) & (changes | begins))

@@ -91,15 +91,10 @@ def test_other_threads_run_while_the_model_does():
     wide = np.zeros((len(tiny.VOCABULARY), 2000), dtype=np.float32)
     session = Session(tiny.onnx_bytes({"injection": wide}), ["injection"])
     ids = np.ones((40, 128), dtype=np.int64)
-    done = threading.Event()
-    thread = threading.Thread(target=lambda: (session.run(ids), done.set()))
-    started = last = time.perf_counter()
-    longest = 0.0
+    thread = threading.Thread(target=lambda: [session.run(ids) for _ in range(5)])
+    ticks = 0
     thread.start()
-    while not done.is_set():
+    while thread.is_alive():
         time.sleep(0.0005)
-        now = time.perf_counter()
-        longest, last = max(longest, now - last), now
-    thread.join()
-    took = time.perf_counter() - started
-    assert longest < took / 2, f"stood still for {longest:.3f} of {took:.3f} s"
+        ticks += 1
+    assert ticks > 20  # about one for each run if the runtime held the interpreter
