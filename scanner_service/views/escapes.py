@@ -15,12 +15,14 @@ CONTEXT = 120
 
 _HEX = "[0-9A-Fa-f]"
 _ESCAPE = re.compile(
+    # Looking ahead for its first sign first makes the search several times faster.
+    rf"(?=[%&\\=]|[uU]\+)(?:"
     rf"(?P<percent>(?:%{_HEX}{{2}})++)"
     rf"|(?P<entity>&(?:\#[0-9]{{1,7}}+;?|\#[xX]{_HEX}{{1,6}}+;?|[A-Za-z][A-Za-z0-9]{{1,31}}+;))"
     rf"|(?P<bytes>(?:\\x{_HEX}{{2}})++|(?:=[0-9A-F]{{2}}){{3,}}+)"
     rf"|(?P<utf16>(?:\\u{_HEX}{{4}})++)"
     rf"|(?P<point>\\u\{{{_HEX}{{1,6}}\}}|\\U{_HEX}{{8}}|[uU]\+{_HEX}{{4,6}}+)"
-    r"|(?P<octal>(?:\\[0-7]{3})++)",
+    r"|(?P<octal>(?:\\[0-7]{3})++))",
     re.VERBOSE,
 )
 _GATES = ("%", "&", "\\", "U+", "u+", "=")
