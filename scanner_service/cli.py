@@ -100,12 +100,15 @@ def _curl(address: str, key: str) -> str:
 
 
 def _scan(parsed: argparse.Namespace) -> int:
+    from scanner_service.http.wire import check_text
+
     assembly = assemble(os.environ)
     name = parsed.policy or assembly.config.default_policy
     if name not in assembly.policies:
         raise ConfigError(f"there is no policy `{name}`; there are: {', '.join(assembly.policies)}")
     policy = assembly.policies[name]
     text = parsed.text if parsed.file is None else _read(parsed.file)
+    check_text(text, "the text")
     result = asyncio.run(_scan_once(assembly, policy.output if parsed.output else policy.prompt, text))
     print(_as_json(result, policy, output=parsed.output) if parsed.json else _as_table(result))
     return 0 if result.is_valid else BLOCKED
@@ -124,7 +127,7 @@ async def _scan_once(assembly: Assembly, rules: Sequence[Rule], text: str) -> Sc
 
 def _read(file: str) -> str:
     try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
+        return (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode("utf-8")
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -1,0 +1,174 @@
+"""
+Where the time of a request goes: `python -m bench.latency [--repeat N]`.
+
+Starts the real server with the shipped policy as a child process and asks it over one connection, one request after
+another, with texts of 16 to 4,096 tokens. Medians, in milliseconds:
+
+* tokenize, infer: the two halves of the model's work on the raw text, measured here, without the server
+* scan: `Engine.scan` inside the server, with every rule of the policy and with the texts it decodes
+* HTTP: what the caller waited beyond the scan: socket, server, credential, decoding, encoding, logging
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import secrets
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import msgspec
+
+from scanner_service.asgi import Service
+from scanner_service.assembly import assemble
+from scanner_service.engine import Engine
+from scanner_service.inference.classifier import Classifier
+
+TOKENS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+SENTENCES = (
+    "The ferry leaves the northern pier at seven and reaches the island a little before noon.",
+    "Our quarterly figures improved because fewer parcels were returned than in the spring.",
+    "Chop two onions, let them soften in butter, and add the rice once they turn golden.",
+    "A good index makes the difference between a query of minutes and one of milliseconds.",
+)
+
+_scan_ms: ContextVar[list[float]] = ContextVar("scan_ms")
+
+
+class TimedEngine:
+    """Puts the time of each scan where the middleware below finds it."""
+
+    scan = Engine.scan
+
+    async def timed(self, *arguments: Any, **settings: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return await TimedEngine.scan(self, *arguments, **settings)  # type: ignore[arg-type]
+        finally:
+            _scan_ms.get().append((time.perf_counter() - started) * 1000)
+
+
+class TimedService(Service):
+    """The service, with the time of the scan in the header `server-timing`."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        _scan_ms.set([])
+
+        async def send_timed(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"server-timing", b"scan;dur=%f" % sum(_scan_ms.get())))
+            await send(message)
+
+        await super().__call__(scope, receive, send_timed if scope["type"] == "http" else send)
+
+
+if "BENCH_LATENCY" in os.environ:  # this module is what the server loads
+    Engine.scan = TimedEngine.timed  # type: ignore[assignment,method-assign]
+    app = TimedService(os.environ)
+
+
+@contextmanager
+def serving(key: str) -> Iterator[int]:
+    """The port of a server in a child process."""
+    environment = os.environ | {"BENCH_LATENCY": "1", "SCANNER_API_KEYS": key, "SCANNER_BIND": "127.0.0.1:0"}
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:scanner_service.server", "bench.latency:app"]
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, env=environment, stderr=log)
+        try:
+            while not (found := re.search(r"ASGI server listening on http://127\.0\.0\.1:(\d+)", read(log))):
+                if process.poll() is not None:
+                    raise SystemExit(read(log))
+                time.sleep(0.1)
+            yield int(found[1])
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def read(log: Any) -> str:
+    log.seek(0)
+    return str(log.read())
+
+
+def text_of(tokens: int, model: Classifier) -> str:
+    """Prose of so many tokens, or one or two fewer."""
+    words = " ".join(SENTENCES).split()
+    text = ""
+    for number in range(tokens):
+        longer = f"{text} {words[number % len(words)]}".strip()
+        if len(model.read(longer).tokens) > tokens:
+            break
+        text = longer
+    return text
+
+
+def ask(connection: socket.socket, port: int, key: str, text: str) -> tuple[float, float]:
+    """Milliseconds that the caller waited, and those of the scan in it."""
+    body = msgspec.json.encode({"prompt": text})
+    head = (
+        f"POST /analyze/prompt HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    started = time.perf_counter()
+    connection.sendall(head.encode() + body)
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += connection.recv(1 << 20)
+    fields, _, content = answer.partition(b"\r\n\r\n")
+    length = int(re.search(rb"content-length: (\d+)", fields)[1])  # type: ignore[index]
+    while len(content) < length:
+        content += connection.recv(1 << 20)
+    waited = (time.perf_counter() - started) * 1000
+    if not fields.startswith(b"HTTP/1.1 200"):
+        raise SystemExit(content.decode())
+    return waited, float(re.search(rb"scan;dur=([\d.]+)", fields)[1])  # type: ignore[index]
+
+
+def timed(call: Any, *arguments: Any) -> float:
+    started = time.perf_counter()
+    call(*arguments)
+    return (time.perf_counter() - started) * 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
+    parser.add_argument("--repeat", type=int, default=40, help="requests of each length")
+    repeat = parser.parse_args().repeat
+    assembly = assemble(os.environ)
+    name = assembly.models[0]
+    manifest = assembly.manifest
+    model = Classifier(manifest.models[name], manifest.read_model(name), manifest.read_tokenizer(name))
+    key = secrets.token_urlsafe(24)
+    print(f"{'tokens':>6} {'windows':>7} {'tokenize':>9} {'infer':>9} {'scan':>9} {'HTTP':>7} {'share of HTTP':>14}")
+    with serving(key) as port, socket.create_connection(("127.0.0.1", port)) as connection:
+        for wanted in TOKENS:
+            text = text_of(wanted, model)
+            reading = model.read(text)
+            ask(connection, port, key, text)
+            answers = [ask(connection, port, key, text) for _ in range(repeat)]
+            tokenize = statistics.median(timed(model.read, text) for _ in range(repeat))
+            rows = [reading.rows[at : at + 4] for at in range(0, len(reading.rows), 4)]  # as the batcher does
+            infer = statistics.median(
+                sum(timed(model.session.run, part) for part in rows) for _ in range(max(5, repeat // len(rows)))
+            )
+            scan = statistics.median(one for _, one in answers)
+            http = statistics.median(waited - one for waited, one in answers)
+            share = http / (scan + http)
+            print(
+                f"{len(reading.tokens):>6} {len(reading.rows):>7} {tokenize:>9.2f} {infer:>9.2f} "
+                f"{scan:>9.2f} {http:>7.2f} {share:>13.1%}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
