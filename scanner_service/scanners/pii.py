@@ -17,7 +17,8 @@ from scanner_service.scanner import Context, ModelInfo, Need, Prediction
 from scanner_service.scanners._presidio.analyzer import Analyzer
 from scanner_service.scanners._presidio.entities import EntityHead
 from scanner_service.scanners._presidio.listed import Listed, any_of
-from scanner_service.scanners._presidio.phone import regions
+from scanner_service.scanners._presidio.numbering import regions
+from scanner_service.scanners._presidio.options import AdHocPattern, AllowList, DenyList
 from scanner_service.scanners._presidio.recognizers import build as build_recognizer
 from scanner_service.scanners._presidio.recognizers import catalogue, context_words, languages, tunings
 from scanner_service.scanners._presidio.tokens import Entity
@@ -43,58 +44,6 @@ DEFAULT_MODEL_ENTITIES = ("LOCATION", "PERSON")
 
 # Full-width digits and characters without width hide an address from a pattern, but not from a reader.
 _VIEWS = ("raw", "normalized")
-
-_Label = Annotated[str, msgspec.Meta(pattern="^[A-Z][A-Z0-9_]*$")]
-_Score = Annotated[float, msgspec.Meta(ge=0, le=1)]
-
-
-class AllowList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """
-    Values that are not personal data.
-
-    Attributes:
-        exact: as they stand in the text.
-        regex: patterns of the linear-time engine that match the whole value.
-    """
-
-    exact: list[str] = []
-    regex: list[str] = []
-
-
-class AdHocPattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """
-    An entity of your own.
-
-    Attributes:
-        label: what a match is reported as.
-        regex: what it looks like, for the linear-time engine.
-        name: what it is, for people.
-        score: of a match, before context words.
-        context: words that raise the score when they stand nearby.
-        case_sensitive: whether `a` and `A` differ.
-    """
-
-    label: _Label
-    regex: Annotated[str, msgspec.Meta(min_length=1)]
-    name: str = ""
-    score: _Score = 0.6
-    context: list[str] = []
-    case_sensitive: bool = False
-
-
-class DenyList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """
-    Words that are personal data wherever they occur, in any case, as whole words.
-
-    Attributes:
-        label: what they are reported as.
-        words: at least one.
-        score: of each.
-    """
-
-    label: _Label
-    words: Annotated[list[Annotated[str, msgspec.Meta(min_length=1)]], msgspec.Meta(min_length=1)]
-    score: _Score = 1.0
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,7 +135,8 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Pii:
         _requirements(entities, labels, config),
         context=config.context,
     )
-    analyzer.analyze("warm up: 415-555-2671 a@example.com")
+    # What the libraries load at first use is loaded now: the public suffix list, numbering plans.
+    analyzer.analyze("415-555-2671 a@example.com")
     return Pii(
         analyzer=analyzer,
         needs=tuple(Need(config.model, view) for view in _VIEWS) if config.model else (),

@@ -340,6 +340,10 @@ class TestOptions:
             ("PROJECT", "c++ (X|Y)"),
         ]
 
+    def test_a_listed_word_is_found_where_a_longer_one_is_cut_short(self) -> None:
+        scanner = build(deny_lists=[{"label": "PROJECT", "words": ["Blue", "Blue Heron", "Été"]}])
+        assert certain("blue herons, été; bluefin, l'étés", scanner) == [("PROJECT", "blue"), ("PROJECT", "été")]
+
     @pytest.mark.parametrize(
         ("options", "where"),
         [

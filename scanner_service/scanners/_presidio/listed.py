@@ -58,7 +58,13 @@ def any_of(words: Sequence[str]) -> Pattern:
         ConfigError: if they are too many or too long for the engine.
     """
     longest_first = sorted(set(words), key=lambda word: (-len(word), word))
-    return linear_regex.compile("|".join(map(linear_regex.escape, longest_first)), case_sensitive=False)
+    return linear_regex.compile("|".join(map(_whole, longest_first)), case_sensitive=False)
+
+
+def _whole(word: str) -> str:
+    """The pattern for *word* where it stands alone, as far as an engine can tell whose letters are ASCII."""
+    before, after = (r"\b" if edge.isascii() and _in_word(edge) else "" for edge in (word[0], word[-1]))
+    return before + linear_regex.escape(word) + after
 
 
 def _stands_alone(text: str, span: Span) -> bool:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import phonenumbers
-from phonenumbers import PhoneMetadata
 from presidio_analyzer import RecognizerResult
 from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 from presidio_analyzer.predefined_recognizers.country_specific.south_africa.za_phone_number_recognizer import (
     ZaPhoneNumberRecognizer,
 )
 
+from scanner_service.scanners._presidio.numbering import Plan, plan_of, regions_of
 from scanner_service.scanners._presidio.results import make_result
 
 # presidio gives 0.4 to every number. One in international form, or written in groups the way its country does,
@@ -40,8 +40,6 @@ _SOMETHING_ELSE = re.compile(
     r"|\d{1,3}(?:\.\d{1,3}){3}\Z|\d{1,3}\.\d{4,}\Z",
     re.ASCII,
 )
-# The region of numbers that belong to no country, such as freephone numbers, and so to no person.
-_NOWHERE = phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY
 # How North America writes its numbers, with or without the 1.
 _NANP_GROUPS = ([3, 3, 4], [1, 3, 3, 4])
 
@@ -85,11 +83,6 @@ class _Written:
         return MIN_DIGITS <= len(self.digits) <= MAX_DIGITS and not _SOMETHING_ELSE.match(self.value.lstrip("+("))
 
 
-def regions() -> list[str]:
-    """The regions (ISO 3166) whose numbering plan is known, in order."""
-    return sorted(phonenumbers.SUPPORTED_REGIONS)
-
-
 def find_numbers(text: str, regions: tuple[str, ...]) -> Iterator[Number]:
     """The numbers in *text*, apart from each other: international ones, and those of *regions* (ISO 3166)."""
     for match in _STRETCH.finditer(text):
@@ -131,21 +124,26 @@ def _international(written: _Written) -> Number | None:
         if not digits.startswith("00"):
             return None
         digits = digits[2:]
-    # No country code begins another one.
-    for length in (1, 2, 3):
-        for region in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(digits[:length]), ()):
-            if region != _NOWHERE and _plan(region).allows(digits[length:]):
-                return Number(written.start, written.end, INTERNATIONAL, region)
-    return None
+    region = next(regions_of(digits), None)
+    return Number(written.start, written.end, INTERNATIONAL, region) if region else None
 
 
 def _grouped(written: _Written, regions: tuple[str, ...]) -> Number | None:
     if len(written.groups) > 1 and "+" not in written.value:
         for region in regions:
-            plan = _plan(region)
-            if plan.is_grouped(written) and plan.allows(written.digits):
+            plan = plan_of(region)
+            if _is_usual(written, plan) and plan.allows(written.digits):
                 return Number(written.start, written.end, GROUPED, region)
     return None
+
+
+def _is_usual(written: _Written, plan: Plan) -> bool:
+    """Whether *written* looks the way people write numbers within the country."""
+    if plan.trunk == "1":
+        return written.lengths in _NANP_GROUPS
+    return written.value.startswith("(") or (
+        plan.trunk == "0" and written.lengths[0] > 1 and written.digits.startswith("0")
+    )
 
 
 def _plain(stretch: _Written, regions: tuple[str, ...]) -> Iterator[Number]:
@@ -158,57 +156,11 @@ def _plain(stretch: _Written, regions: tuple[str, ...]) -> Iterator[Number]:
     for groups in ([list(stretch.groups)] if len(pieces) > 1 else []) + pieces:
         written = _Written(stretch.text, groups[0][0], groups)
         if written.is_possible:
-            region = next((region for region in regions if _plan(region).allows(written.digits)), None)
+            region = next((region for region in regions if plan_of(region).allows(written.digits)), None)
             if region:
                 yield Number(written.start, written.end, PhoneRecognizer.SCORE, region)
                 if len(groups) == len(stretch.groups):
                     return
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """
-    A country's numbering plan, from the library's data: its own parser takes fifty times as long to say no.
-
-    Attributes:
-        trunk: what callers within the country dial first, such as `0`; North America's `1` is optional.
-        lengths: of numbers, without the trunk prefix.
-        numbers: fixed lines, mobile and all other kinds.
-    """
-
-    trunk: str
-    lengths: frozenset[int]
-    numbers: re.Pattern[str]
-
-    def allows(self, digits: str) -> bool:
-        """Whether *digits*, as dialled within the country, are a number of any kind."""
-        rest = digits.removeprefix(self.trunk) if self.trunk else digits
-        return any(len(form) in self.lengths and self.numbers.fullmatch(form) for form in {rest, digits})
-
-    def is_grouped(self, written: _Written) -> bool:
-        """Whether *written* looks the way people write numbers within the country."""
-        if self.trunk == "1":
-            return written.lengths in _NANP_GROUPS
-        return written.value.startswith("(") or (
-            self.trunk == "0" and written.lengths[0] > 1 and written.digits.startswith("0")
-        )
-
-
-_KINDS = ("fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost", "personal_number", "voip", "uan", "pager")
-
-
-@lru_cache(maxsize=512)
-def _plan(region: str) -> _Plan:
-    metadata = PhoneMetadata.metadata_for_region(region)
-    if metadata is None or metadata.general_desc is None:
-        raise ValueError(f"no numbering plan for {region}")
-    kinds = [getattr(metadata, kind) for kind in _KINDS]
-    patterns = {kind.national_number_pattern for kind in kinds if kind and kind.national_number_pattern}
-    return _Plan(
-        metadata.national_prefix or "",
-        frozenset(metadata.general_desc.possible_length),
-        re.compile("|".join(sorted(patterns)), re.ASCII),
-    )
 
 
 class Phone(PhoneRecognizer):  # type: ignore[misc]

@@ -30,19 +30,19 @@ class Entity:
 
 def lemmas(token: str) -> tuple[str, ...]:
     """The words in *token* in lower case, in the singular if an `s` tells: `phoneNumbers` is phone, number."""
-    if token.isdigit():
-        return (token,)
+    if token.isalnum() and (token.islower() or token.istitle() or token.isdigit()):
+        return (_singular(token.lower()),)
     return tuple(_singular(word.lower()) for word in _WORD.findall(token))
 
 
 def _singular(word: str) -> str:
+    if len(word) < 3 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
+        return word
     if len(word) > 3 and word.endswith("ies"):
         return word[:-3] + "y"
     if len(word) > 4 and word.endswith(("sses", "xes", "ches", "shes")):
         return word[:-2]
-    if len(word) > 2 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        return word[:-1]
-    return word
+    return word[:-1]
 
 
 class Artifacts(NlpArtifacts):  # type: ignore[misc]
