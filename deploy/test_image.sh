@@ -2,8 +2,8 @@
 # Build the image, run it hardened, run what the chart renders as pods, and ask them over HTTP: `make image-test`.
 # Where the tools cannot be had, this says why and is done.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
-export CONTAINERS_CONF="$PWD/deploy/container/containers.conf"
+cd "$(dirname "$0")/.."
+export CONTAINERS_CONF="$PWD/deploy/containers.conf"
 packages="buildah podman debootstrap runc catatonit netavark aardvark-dns iptables"
 
 skip() { echo "image test skipped: $1"; exit 0; }
@@ -22,7 +22,7 @@ if buildah pull -q python:3.12-slim >/dev/null 2>&1; then
   version=3.12
 else
   version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-  buildah images -q "localhost/python:$version-slim" >/dev/null 2>&1 || deploy/container/base.sh
+  buildah images -q "localhost/python:$version-slim" >/dev/null 2>&1 || deploy/base_image.sh
 fi
 
 mounts=()
@@ -32,4 +32,4 @@ done
 buildah bud --quiet --layers --format docker --isolation chroot --network host --build-arg "PYTHON_VERSION=$version" \
   --build-arg "REVISION=$(git rev-parse HEAD)" "${mounts[@]}" --tag localhost/scanner-service:test .
 
-SCANNER_TEST_PYTHON="localhost/python:$version-slim" .venv/bin/pytest --timeout 300 "$@" deploy/container
+SCANNER_TEST_PYTHON="localhost/python:$version-slim" .venv/bin/pytest --timeout 300 "$@" tests/container
