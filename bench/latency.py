@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -101,14 +102,9 @@ def read(log: Any) -> str:
 
 def text_of(tokens: int, model: Classifier) -> str:
     """Prose of so many tokens, or one or two fewer."""
-    words = " ".join(SENTENCES).split()
-    text = ""
-    for number in range(tokens):
-        longer = f"{text} {words[number % len(words)]}".strip()
-        if len(model.read(longer).tokens) > tokens:
-            break
-        text = longer
-    return text
+    words = (" ".join(SENTENCES).split() * tokens)[:tokens]  # a word has at least one token
+    fitting = bisect_right(range(tokens), tokens, key=lambda count: len(model.read(" ".join(words[:count])).tokens))
+    return " ".join(words[: fitting - 1])
 
 
 def ask(connection: socket.socket, port: int, key: str, text: str) -> tuple[float, float]:
