@@ -139,7 +139,7 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Pii:
     analyzer.analyze("415-555-2671 a@example.com")
     return Pii(
         analyzer=analyzer,
-        needs=tuple(Need(config.model, view) for view in _VIEWS) if config.model else (),
+        needs=tuple(Need(config.model, view) for view in _VIEWS) if config.model and labels & {*entities} else (),
         allowed=frozenset(config.allow_list.exact),
         allowed_patterns=tuple(
             _compile(f"allow_list.regex[{index}]", pattern, whole=True)

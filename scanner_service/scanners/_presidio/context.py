@@ -57,7 +57,7 @@ class NearbyWords(ContextAwareEnhancer):  # type: ignore[misc]
                 nearby = seen[span] = seen.get(span) or self._nearby(result, nlp_artifacts)
                 if any(phrase in nearby for phrase in phrases):
                     raised = max(result.score + self.context_similarity_factor, self.min_score_with_context_similarity)
-                    result.score = min(raised, self.MAX_SCORE)
+                    result.score = min(round(raised, 4), self.MAX_SCORE)  # 0.3 and 0.35 are 0.65
         return raw_results
 
     def _nearby(self, result: RecognizerResult, artifacts: Artifacts) -> str:
