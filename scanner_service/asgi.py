@@ -18,6 +18,7 @@ from scanner_service.http.app import create_app
 from scanner_service.http.auth import Keys
 from scanner_service.inference.pool import ModelPool
 from scanner_service.metrics import Metrics
+from scanner_service.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class Service:
         assembly = assemble(self._environment)
         logs.configure(assembly.config.log_level)
         keys = Keys.load(assembly.config, self._environment)
+        vault = Vault.load(self._environment, assembly.config.vault_lifetime_seconds)
         metrics = Metrics()
         pool = assembly.make_pool()
         engine = Engine(pool, assembly.config.scan_timeout_seconds)
@@ -75,6 +77,7 @@ class Service:
             policies=assembly.policies,
             keys=keys,
             metrics=metrics,
+            vault=vault,
             ready=lambda: pool.ready and not self.is_stopping(),
         )
         sampling = asyncio.create_task(_sample(pool, metrics))

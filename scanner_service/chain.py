@@ -16,7 +16,6 @@ from scanner_service.sanitizer import Operator
 from scanner_service.scanner import ModelInfo, Scanner
 from scanner_service.substitutes import check_fakes
 
-
 DEFAULT_THRESHOLD = 0.5
 
 

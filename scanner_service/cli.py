@@ -137,8 +137,12 @@ def _read(file: str) -> str:
 def _as_json(result: ScanResult, policy: Policy, *, output: bool) -> str:
     from scanner_service.http import verdicts
 
-    make = verdicts.output_answer if output else verdicts.prompt_answer
-    return msgspec.json.format(msgspec.json.encode(make(result, policy, "local"))).decode()
+    answer: msgspec.Struct = (
+        verdicts.output_answer(result, policy, "local", result.sanitized)
+        if output
+        else verdicts.prompt_answer(result, policy, "local", None)
+    )
+    return msgspec.json.format(msgspec.json.encode(answer)).decode()
 
 
 def _as_table(result: ScanResult) -> str:

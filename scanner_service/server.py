@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
@@ -18,6 +19,7 @@ from scanner_service.errors import ConfigError
 
 DEFAULT_BIND = "127.0.0.1:8000"
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
+_VAULT = "SCANNER_VAULT_KEYS"
 
 
 def read_bind(value: str | None) -> list[str]:
@@ -80,9 +82,12 @@ logconfig_dict: dict[str, Any] = {
 
 
 def on_starting(server: Any) -> None:
-    """Before the first worker: an empty folder in which several workers add up their metrics."""
+    """Before the first worker: what all workers share, a folder to add up their metrics in and a vault secret."""
     if workers > 1:
         os.environ[_METRICS] = tempfile.mkdtemp(prefix="scanner-metrics-")
+    if not os.environ.get(_VAULT):
+        os.environ[_VAULT] = secrets.token_urlsafe(32)
+        server.log.warning("SCANNER_VAULT_KEYS is not set: redacted values can be put back until this server ends")
 
 
 def post_worker_init(worker: Any) -> None:

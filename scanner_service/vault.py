@@ -48,6 +48,12 @@ class Vault:
         self._now = now
         self.substitutes_key = _derive(secrets[0], b"substitutes")
 
+    @classmethod
+    def load(cls, environment: Mapping[str, str], lifetime_seconds: int) -> Vault:
+        """The vault with the secrets in `SCANNER_VAULT_KEYS`, comma-separated, newest first."""
+        entries = environment.get("SCANNER_VAULT_KEYS", "").split(",")
+        return cls([entry.strip() for entry in entries if entry.strip()], lifetime_seconds)
+
     def seal(self, values: Mapping[str, str], owner: str) -> str:
         """A token that holds *values* and that only *owner* can open, until it expires."""
         content = _Content(int(self._now()) + self._lifetime, dict(values))

@@ -19,9 +19,13 @@ from scanner_service.http.auth import Keys
 from scanner_service.http.envelope import Envelope, exchange
 from scanner_service.http.errors import answer_to, response_to
 from scanner_service.http.health import Health
+from scanner_service.http.limits import Admission
+from scanner_service.http.resources import Resources
 from scanner_service.http.scans import Scans
+from scanner_service.http.streams import Streams
 from scanner_service.metrics import Metrics
 from scanner_service.policy import Policy
+from scanner_service.vault import Vault
 
 
 def create_app(
@@ -31,6 +35,7 @@ def create_app(
     policies: Mapping[str, Policy],
     keys: Keys,
     metrics: Metrics,
+    vault: Vault,
     ready: Callable[[], bool],
 ) -> Starlette:
     """
@@ -42,9 +47,19 @@ def create_app(
         policies: by name.
         keys: the credentials that are known.
         metrics: what counts.
+        vault: what seals the values that were replaced.
         ready: what `/readyz` answers.
     """
-    scans = Scans(config, engine, policies, keys, metrics)
+    resources = Resources(
+        config=config,
+        engine=engine,
+        policies=policies,
+        keys=keys,
+        metrics=metrics,
+        vault=vault,
+        admission=Admission(config.limits.max_concurrent_requests),
+    )
+    scans, streams = Scans(resources), Streams(resources)
     health = Health(ready, metrics, keys if config.metrics_require_key else None)
     routes = [
         Route("/", health.root),
@@ -56,6 +71,7 @@ def create_app(
         Route("/analyze/prompt", scans.analyze_prompt, methods=["POST"]),
         Route("/analyze/prompts", scans.analyze_prompts, methods=["POST"]),
         Route("/analyze/output", scans.analyze_output, methods=["POST"]),
+        Route("/analyze/output/stream", streams.analyze_output, methods=["POST"]),
         Route("/scan/prompt", scans.scan_prompt, methods=["POST"]),
         Route("/scan/output", scans.scan_output, methods=["POST"]),
     ]

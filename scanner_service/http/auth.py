@@ -153,9 +153,11 @@ def _from_variable(value: str) -> Iterator[Key]:
             continue
         name, separator, key = entry.partition("=")
         if not separator:
-            name, key = f"key-{number}", entry
-        if not _NAME.fullmatch(name):
-            raise ConfigError(f"SCANNER_API_KEYS, entry {number}: a name is letters, digits, `.`, `_` and `-`")
+            name, key = _name_from(hashlib.sha256(entry.encode()).digest()), entry
+        if not _NAME.fullmatch(name) or name == ANONYMOUS:
+            raise ConfigError(
+                f"SCANNER_API_KEYS, entry {number}: a name is letters, digits, `.`, `_` and `-`, not `{ANONYMOUS}`"
+            )
         if len(key) < MIN_KEY_LENGTH:
             raise ConfigError(f"SCANNER_API_KEYS, entry {number}: a key has at least {MIN_KEY_LENGTH} characters")
         yield Key(name, hashlib.sha256(key.encode()).digest())
@@ -170,6 +172,11 @@ def _from_file(path: Path) -> Iterator[Key]:
         if not line or line.startswith("#"):
             continue
         name, _, digest = line.rpartition("=")
-        if not _DIGEST.fullmatch(digest) or not _NAME.fullmatch(name or f"key-{number}"):
+        if not _DIGEST.fullmatch(digest) or name == ANONYMOUS or not (_NAME.fullmatch(name) or not name):
             raise ConfigError(f"{path}:{number}: not `name=` and 64 hexadecimal digits")
-        yield Key(name or f"key-{number}", bytes.fromhex(digest))
+        yield Key(name or _name_from(bytes.fromhex(digest)), bytes.fromhex(digest))
+
+
+def _name_from(digest: bytes) -> str:
+    # Of the key itself and not of its place in the list: vault tokens are bound to the name.
+    return f"key-{digest.hex()[:8]}"

@@ -44,48 +44,80 @@ class Admission:
             self.admitted -= 1
 
 
-def check_content_type(headers: Headers) -> None:
+def check_media_type(headers: Headers, wanted: str) -> None:
     """
-    Refuse a body that does not say it is plain JSON.
+    Refuse a body that does not say it is of the media type *wanted*, in UTF-8 and uncompressed.
 
     Raises:
         UnsupportedMediaType: if the type is missing or another one, the text is not UTF-8, or it is compressed.
     """
     media_type, *parameters = headers.get("content-type", "").lower().split(";")
     charsets = [value.strip().removeprefix("charset=").strip('"') for value in parameters if "charset=" in value]
-    if media_type.strip() != "application/json" or set(charsets) - {"utf-8", "utf8"}:
-        raise UnsupportedMediaType("the content type must be `application/json`, in UTF-8")
+    if media_type.strip() != wanted or set(charsets) - {"utf-8", "utf8"}:
+        raise UnsupportedMediaType(f"the content type must be `{wanted}`, in UTF-8")
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("the body must not be compressed")
 
 
+class Body:
+    """
+    A request body that arrives in pieces.
+
+    Args:
+        receive: where it comes from.
+        max_bytes: how long it may be in all.
+
+    Attributes:
+        complete: whether it has arrived.
+    """
+
+    def __init__(self, receive: Receive, max_bytes: int) -> None:
+        self.complete = False
+        self._receive = receive
+        self._max_bytes = max_bytes
+        self._read = 0
+
+    async def read(self, seconds: float) -> bytes:
+        """
+        The next piece.
+
+        Raises:
+            RequestTooLarge: if the body is longer than it may be.
+            BodyTimeout: if nothing has arrived after *seconds*.
+            CallerGone: if the caller hangs up.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                message = await self._receive()
+        except TimeoutError:
+            raise BodyTimeout("the body did not arrive in time") from None
+        if message["type"] == "http.disconnect":
+            raise CallerGone("the caller hung up")
+        self.complete = not message.get("more_body", False)
+        piece: bytes = message.get("body", b"")
+        self._read += len(piece)
+        if self._read > self._max_bytes:
+            raise RequestTooLarge(f"the body has more than {self._max_bytes} bytes")
+        return piece
+
+
 async def read_body(receive: Receive, headers: Headers, max_bytes: int, seconds: float) -> bytes:
     """
-    The body of a request.
+    The whole body of a request.
 
     Raises:
         RequestTooLarge: as soon as it is known that there are more than *max_bytes*.
         BodyTimeout: if it has not arrived after *seconds*.
         CallerGone: if the caller hangs up before the end.
     """
-    too_large = RequestTooLarge(f"the body has more than {max_bytes} bytes")
     announced = headers.get("content-length", "")
     if announced.isdigit() and int(announced) > max_bytes:
-        raise too_large
-    body = bytearray()
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise CallerGone("the caller hung up")
-                body += message.get("body", b"")
-                if len(body) > max_bytes:
-                    raise too_large
-                if not message.get("more_body", False):
-                    return bytes(body)
-    except TimeoutError:
-        raise BodyTimeout("the body did not arrive in time") from None
+        raise RequestTooLarge(f"the body has more than {max_bytes} bytes")
+    body, pieces = Body(receive, max_bytes), bytearray()
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not body.complete:
+        pieces += await body.read(deadline - asyncio.get_running_loop().time())
+    return bytes(pieces)
 
 
 async def unless_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T:

@@ -80,6 +80,15 @@ OPERATIONS: Sequence[Operation] = (
     ),
 )
 
+_STREAM = "/analyze/output/stream"
+_STREAM_TYPES = (wire.StreamHead, wire.Delta, wire.Shown)
+_STREAM_SUMMARY = "Scan an output while it is being sent"
+_STREAM_TAKES = "A line with the head, then a line with each piece of the output."
+_STREAM_ANSWERS = (
+    "Lines with text that is safe to show, as it becomes so; the last line is the verdict, or an error. A stream "
+    "without such a line has broken off and has no verdict. With `Accept: text/event-stream` the lines are events."
+)
+
 _READ: Mapping[str, tuple[str, str, str]] = {
     "/": ("Name and version", "application/json", "The name and the version."),
     "/healthz": ("Liveness", "application/json", "The process answers."),
@@ -93,7 +102,7 @@ _READ: Mapping[str, tuple[str, str, str]] = {
 def document() -> dict[str, Any]:
     """The whole document, OpenAPI 3.1."""
     types = [type_ for operation in OPERATIONS for type_ in (operation.takes, operation.answers)]
-    _, schemas = msgspec.json.schema_components([*types, wire.ErrorAnswer], ref_template=_REF)
+    _, schemas = msgspec.json.schema_components([*types, *_STREAM_TYPES, wire.ErrorAnswer], ref_template=_REF)
     schemas["PromptsAnswer"]["properties"]["results"]["items"] = {"anyOf": [_ref("PromptAnswer"), _ref("ErrorAnswer")]}
     schemas["PromptsRequest"]["properties"]["prompts"]["items"] = {"type": "string"}
     return {
@@ -104,6 +113,7 @@ def document() -> dict[str, Any]:
             "description": "Scans prompts before an LLM sees them and outputs before people do.",
         },
         "paths": {operation.path: {"post": _scan(operation)} for operation in OPERATIONS}
+        | {_STREAM: {"post": _stream()}}
         | {path: {"get": _read(path)} for path in _READ},
         "components": {
             "schemas": schemas,
@@ -126,18 +136,29 @@ async def endpoint(request: Request) -> Response:
 
 
 def _scan(operation: Operation) -> dict[str, Any]:
+    takes = {"schema": _ref(operation.takes.__name__), "example": dict(operation.example)}
+    answers = _json("The verdict, valid or not.", operation.answers.__name__)
+    return _post(operation.path, operation.summary, {"content": {"application/json": takes}}, answers)
+
+
+def _stream() -> dict[str, Any]:
+    lines = {"anyOf": [_ref("StreamHead"), _ref("Delta")]}
+    shown = {"anyOf": [_ref("Shown"), _ref("Verdict"), _ref("ErrorAnswer")]}
+    body = {"description": _STREAM_TAKES, "content": {"application/x-ndjson": {"schema": lines}}}
+    answer = {
+        "description": _STREAM_ANSWERS,
+        "content": {"application/x-ndjson": {"schema": shown}, "text/event-stream": {"schema": shown}},
+    }
+    return _post(_STREAM, _STREAM_SUMMARY, body, answer)
+
+
+def _post(path: str, summary: str, body: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "summary": operation.summary,
-        "operationId": operation.path.strip("/").replace("/", "_"),
+        "summary": summary,
+        "operationId": path.strip("/").replace("/", "_"),
         "security": [{"bearer": []}, {"basic": []}, {"key": []}],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {"schema": _ref(operation.takes.__name__), "example": dict(operation.example)}
-            },
-        },
-        "responses": {"200": _json("The verdict, valid or not.", operation.answers.__name__)}
-        | {str(status): _json(text, "ErrorAnswer") for status, text in _ERRORS.items()},
+        "requestBody": {"required": True, **body},
+        "responses": {"200": answer} | {str(status): _json(text, "ErrorAnswer") for status, text in _ERRORS.items()},
     }
 
 

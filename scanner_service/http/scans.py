@@ -6,24 +6,26 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scanner_service.config import Config
-from scanner_service.engine import Engine
-from scanner_service.errors import Forbidden, InvalidRequest, InvalidVaultToken, RequestTooLarge
+from scanner_service.errors import InvalidRequest, RequestTooLarge
 from scanner_service.findings import ScanResult
 from scanner_service.http import verdicts, wire
-from scanner_service.http.auth import Caller, Keys
+from scanner_service.http.auth import Caller
 from scanner_service.http.envelope import exchange
 from scanner_service.http.errors import answer_to
-from scanner_service.http.limits import Admission, check_content_type, read_body, unless_gone
+from scanner_service.http.limits import check_media_type, read_body, unless_gone
+from scanner_service.http.permits import choose_policy, without_suppressed
+from scanner_service.http.resources import Resources
 from scanner_service.logs import log_failure
-from scanner_service.metrics import Metrics
 from scanner_service.policy import Policy, Rule
+from scanner_service.restore import restore
+from scanner_service.substitutes import Substitutes
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ T = TypeVar("T", bound=wire.Request)
 # Decoding or encoding more than this takes longer than the event loop should be away from everybody else.
 LARGE_BODY_BYTES = 65_536
 MANY_FINDINGS = 200
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +52,11 @@ class Scans:
     Answers `/analyze/*` and `/scan/*`.
 
     Args:
-        config: limits and time-outs.
-        engine: what scans.
-        policies: by name.
-        keys: the credentials that are known.
-        metrics: what counts.
+        resources: what it works with.
     """
 
-    def __init__(
-        self, config: Config, engine: Engine, policies: Mapping[str, Policy], keys: Keys, metrics: Metrics
-    ) -> None:
-        self._config = config
-        self._engine = engine
-        self._policies = policies
-        self._keys = keys
-        self._metrics = metrics
-        self._admission = Admission(config.limits.max_concurrent_requests)
+    def __init__(self, resources: Resources) -> None:
+        self._on = resources
 
     async def analyze_prompt(self, request: Request) -> Response:
         """`POST /analyze/prompt`"""
@@ -89,30 +82,33 @@ class Scans:
         self, request: Request, type_: type[T], answer: Callable[[T, Call], Coroutine[Any, Any, bytes]]
     ) -> Response:
         here = exchange(request.scope)
-        caller = self._keys.authenticate(request.headers.raw)
+        caller = self._on.keys.authenticate(request.headers.raw)
         here.caller = caller.name
-        with self._admission.admit(), self._metrics.in_flight.track_inprogress():
-            check_content_type(request.headers)
-            limits = self._config.limits
+        with self._on.admission.admit(), self._on.metrics.in_flight.track_inprogress():
+            check_media_type(request.headers, "application/json")
+            limits = self._on.config.limits
             body = await read_body(
-                request.receive, request.headers, limits.max_body_bytes, self._config.body_timeout_seconds
+                request.receive, request.headers, limits.max_body_bytes, self._on.config.body_timeout_seconds
             )
             asked = await _decode(body, type_)
-            call = Call(caller, self._policy(asked.policy, caller), here.request_id)
+            policy = choose_policy(self._on.policies, self._on.config.default_policy, asked.policy, caller)
+            call = Call(caller, policy, here.request_id)
             content = await unless_gone(answer(asked, call), request.receive)
             return Response(content, media_type="application/json")
 
     async def _analyze_prompt(self, asked: wire.PromptRequest, call: Call) -> bytes:
         wire.check_text(asked.prompt, "$.prompt")
-        return await self._judge_prompt(asked.prompt, _unsuppressed(call.policy.prompt, asked), call)
+        rules = without_suppressed(call.policy.prompt, asked.scanners_suppress)
+        known = self._on.vault.open(asked.vault, call.caller.name) if asked.vault is not None else {}
+        return await self._judge_prompt(asked.prompt, rules, call, known)
 
     async def _analyze_prompts(self, asked: wire.PromptsRequest, call: Call) -> bytes:
-        limit = self._config.limits.max_batch_items
+        limit = self._on.config.limits.max_batch_items
         if len(asked.prompts) > limit:
             raise RequestTooLarge(f"`$.prompts`: more than {limit} items")
         if not asked.prompts:
             raise InvalidRequest("`$.prompts`: is empty")
-        rules = _unsuppressed(call.policy.prompt, asked)
+        rules = without_suppressed(call.policy.prompt, asked.scanners_suppress)
         items = enumerate(asked.prompts)
         answers = await asyncio.gather(*(self._item(item, f"$.prompts[{at}]", rules, call) for at, item in items))
         return msgspec.json.encode({"results": [msgspec.Raw(answer) for answer in answers]})
@@ -129,33 +125,50 @@ class Scans:
                 log_failure(log, "could not answer", error, request_id=call.request_id)
             return msgspec.json.encode(answer)
 
-    async def _judge_prompt(self, prompt: str, rules: Sequence[Rule], call: Call) -> bytes:
-        result = await self._scan("prompt", rules, call, prompt)
-        return await _encoded(verdicts.prompt_answer, result, call)
+    async def _judge_prompt(
+        self, prompt: str, rules: Sequence[Rule], call: Call, known: Mapping[str, str] = NOTHING
+    ) -> bytes:
+        result = await self._scan("prompt", rules, call, prompt, known=known)
+
+        def answer() -> wire.PromptAnswer:
+            token = self._on.vault.seal(result.replaced, call.caller.name) if result.replaced else None
+            return verdicts.prompt_answer(result, call.policy, call.request_id, token)
+
+        return await _encoded(answer, result)
 
     async def _analyze_output(self, asked: wire.OutputRequest, call: Call) -> bytes:
-        if asked.vault is not None:
-            raise InvalidVaultToken("`$.vault`: this service has sealed no token")
-        result = await self._scan_asked_output(asked, call)
-        return await _encoded(verdicts.output_answer, result, call)
+        known = self._on.vault.open(asked.vault, call.caller.name) if asked.vault is not None else {}
+        result = await self._scan_asked_output(asked, call, known=known)
+
+        def answer() -> wire.OutputAnswer:
+            return verdicts.output_answer(result, call.policy, call.request_id, restore(result.sanitized, known))
+
+        return await _encoded(answer, result)
 
     async def _scan_prompt(self, asked: wire.PromptScanRequest, call: Call) -> bytes:
         wire.check_text(asked.prompt, "$.prompt")
-        rules = _unsuppressed(call.policy.prompt, asked)
+        rules = without_suppressed(call.policy.prompt, asked.scanners_suppress)
         result = await self._scan("prompt", rules, call, asked.prompt, fail_fast=asked.fail_fast)
-        return await _encoded(verdicts.verdict, result, call)
+        return await _encoded(lambda: verdicts.verdict(result, call.policy, call.request_id), result)
 
     async def _scan_output(self, asked: wire.OutputScanRequest, call: Call) -> bytes:
         result = await self._scan_asked_output(asked, call, fail_fast=asked.fail_fast)
-        return await _encoded(verdicts.verdict, result, call)
+        return await _encoded(lambda: verdicts.verdict(result, call.policy, call.request_id), result)
 
     async def _scan_asked_output(
-        self, asked: wire.OutputRequest | wire.OutputScanRequest, call: Call, *, fail_fast: bool = False
+        self,
+        asked: wire.OutputRequest | wire.OutputScanRequest,
+        call: Call,
+        *,
+        known: Mapping[str, str] = NOTHING,
+        fail_fast: bool = False,
     ) -> ScanResult:
         wire.check_text(asked.prompt, "$.prompt", may_be_empty=True)
         wire.check_text(asked.output, "$.output")
-        rules = _unsuppressed(call.policy.output, asked)
-        return await self._scan("output", rules, call, asked.output, prompt=asked.prompt, fail_fast=fail_fast)
+        rules = without_suppressed(call.policy.output, asked.scanners_suppress)
+        return await self._scan(
+            "output", rules, call, asked.output, prompt=asked.prompt, known=known, fail_fast=fail_fast
+        )
 
     async def _scan(
         self,
@@ -165,40 +178,21 @@ class Scans:
         text: str,
         *,
         prompt: str | None = None,
+        known: Mapping[str, str] = NOTHING,
         fail_fast: bool = False,
     ) -> ScanResult:
-        result = await self._engine.scan(rules, text, prompt=prompt, fail_fast=fail_fast)
-        self._metrics.count(direction, call.policy.name, result)
+        substitutes = Substitutes(text, known, self._on.vault.substitutes_key)
+        result = await self._on.engine.scan(rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast)
+        self._on.metrics.count(direction, call.policy.name, result)
         return result
 
-    def _policy(self, name: str | None, caller: Caller) -> Policy:
-        """The policy that *caller* asks for; without a name, its own first one or the default."""
-        if name is None:
-            return self._policies[caller.policies[0] if caller.policies else self._config.default_policy]
-        if caller.policies is not None and name not in caller.policies:
-            raise Forbidden("`$.policy`: not for this credential")
-        if name not in self._policies:
-            raise InvalidRequest("`$.policy`: there is no such policy")
-        return self._policies[name]
 
-
-def _unsuppressed(rules: Sequence[Rule], asked: wire.Request) -> Sequence[Rule]:
-    """*rules* without those that the caller suppresses, which must all be optional and not all there are."""
-    optional = {rule.name for rule in rules if rule.optional}
-    for at, name in enumerate(asked.scanners_suppress):
-        if name not in optional:
-            raise Forbidden(f"`$.scanners_suppress[{at}]`: not an optional rule of this policy")
-    left = [rule for rule in rules if rule.name not in asked.scanners_suppress]
-    if not left:
-        raise Forbidden("`$.scanners_suppress`: nothing would be left to scan with")
-    return left
-
-
-async def _encoded(make: Callable[[ScanResult, Policy, str], wire.Verdict], result: ScanResult, call: Call) -> bytes:
+async def _encoded(make: Callable[[], wire.Verdict], result: ScanResult) -> bytes:
     def encode() -> bytes:
-        return msgspec.json.encode(make(result, call.policy, call.request_id))
+        return msgspec.json.encode(make())
 
-    if sum(len(one.findings) for one in result.results) <= MANY_FINDINGS:
+    findings = sum(len(one.findings) for one in result.results)
+    if findings <= MANY_FINDINGS and len(result.sanitized) <= LARGE_BODY_BYTES:
         return encode()
     return await asyncio.to_thread(encode)
 

@@ -18,14 +18,14 @@ def verdict(result: ScanResult, policy: Policy, request_id: str) -> wire.Verdict
     return wire.Verdict(**_common(result, policy, request_id))
 
 
-def prompt_answer(result: ScanResult, policy: Policy, request_id: str) -> wire.PromptAnswer:
-    """The answer of `/analyze/prompt`."""
-    return wire.PromptAnswer(**_common(result, policy, request_id), sanitized_prompt=result.sanitized, vault=None)
+def prompt_answer(result: ScanResult, policy: Policy, request_id: str, token: str | None) -> wire.PromptAnswer:
+    """The answer of `/analyze/prompt`, with the vault *token* that puts back what was replaced."""
+    return wire.PromptAnswer(**_common(result, policy, request_id), sanitized_prompt=result.sanitized, vault=token)
 
 
-def output_answer(result: ScanResult, policy: Policy, request_id: str) -> wire.OutputAnswer:
-    """The answer of `/analyze/output`."""
-    return wire.OutputAnswer(**_common(result, policy, request_id), sanitized_output=result.sanitized)
+def output_answer(result: ScanResult, policy: Policy, request_id: str, restored: str) -> wire.OutputAnswer:
+    """The answer of `/analyze/output`, whose text is *restored*: sanitized, with the values of the vault put back."""
+    return wire.OutputAnswer(**_common(result, policy, request_id), sanitized_output=restored)
 
 
 def message(result: ScanResult) -> str:

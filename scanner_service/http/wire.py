@@ -31,22 +31,28 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class PromptRequest(Request, frozen=True, kw_only=True):
-    """A prompt to analyze."""
+    """A prompt to analyze. `vault` is the token of an earlier turn: equal values keep their placeholders."""
 
     prompt: str
+    vault: str | None = None
 
 
 class OutputRequest(Request, frozen=True, kw_only=True):
-    """An output to analyze, with the prompt that it answers; the prompt may be empty."""
+    """
+    An output to analyze, with the prompt that it answers; the prompt may be empty.
+
+    `vault` is the token that came with the prompt: the values that it holds are put back.
+    """
 
     prompt: str
     output: str
     vault: str | None = None
 
 
-class PromptScanRequest(PromptRequest, frozen=True, kw_only=True):
+class PromptScanRequest(Request, frozen=True, kw_only=True):
     """A prompt to judge, without a sanitized text; `fail_fast` stops at the first rule that blocks."""
 
+    prompt: str
     fail_fast: bool = False
 
 
@@ -62,6 +68,25 @@ class PromptsRequest(Request, frozen=True, kw_only=True):
     """Prompts to analyze; each must be a string, and one that is not spoils only its own answer."""
 
     prompts: list[Any]
+
+
+class StreamHead(Request, frozen=True, kw_only=True):
+    """The first line of a streamed output: the prompt that it answers, and the token that came with the prompt."""
+
+    prompt: str = ""
+    vault: str | None = None
+
+
+class Delta(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A further line of a streamed output: its next piece."""
+
+    delta: str
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A line of the answer to a stream: text that is safe to show."""
+
+    text: str
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -114,7 +139,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PromptAnswer(Verdict, frozen=True, kw_only=True):
-    """A verdict with the prompt as the LLM may see it. `vault` is null while nothing can be put back."""
+    """A verdict with the prompt as the LLM may see it. `vault` is null if there is nothing to put back."""
 
     sanitized_prompt: str
     vault: str | None

@@ -13,11 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 
-_PLACEHOLDER = re.compile(
-    r"x{4}|\*{3}|\.{3}|…|^<|>$|\$[({A-Za-z_]|\{\{|^[{%]|%[(s]|your|example|placeholder|change_?-?me|dummy|redacted|insert"
-    r"|replace|sample|process\.env|environ|getenv|\(\)|\($|^(?:user(?:name)?|(?:new|old|my)?_?pass(?:word|wd)?|pwd|secret|token|key|hidden|string|text|str|bytes|required|none|null"
-    r"|true|false|undefined|invalid|incorrect|wrong|missing|empty|optional|field|input|forgot|reset|confirm)$",
-    re.IGNORECASE,
+# What stands where a value will be: `xxxx`, `<key>`, `${KEY}`, `{{ key }}`, `%s`, `call()`.
+_BLANK = re.compile(r"(?i)x{4}|\*{3}|\.{3}|…|^<|>$|\$[({A-Za-z_]|\{\{|^[{%]|%[(s]|\(\)|\($")
+# Words that say so, anywhere in the value or as all of it.
+_SPOKEN = re.compile(
+    r"(?i)your|example|placeholder|change_?-?me|dummy|redacted|insert|replace|sample|process\.env|environ|getenv"
+    r"|^(?:user(?:name)?|(?:new|old|my)?_?pass(?:word|wd)?|pwd|secret|token|key|hidden|string|text|str|bytes|required"
+    r"|none|null|true|false|undefined|invalid|incorrect|wrong|missing|empty|optional|field|input|forgot|reset|confirm)$"
 )
 # Parts of identifiers, file names, dates and versions: letters with a short number at most.
 _WORD = re.compile(r"[A-Za-z]*[0-9]{0,4}|[0-9]+")
@@ -31,7 +33,7 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 def shape(value: str) -> float:
     """For forms that hardly occur by chance: all but fillings such as `xxxx` count."""
-    return 0.0 if re.search(r"(?i)x{5}|\*{3}|\.{3}", value) or len(set(value)) < 5 else 0.95
+    return 0.0 if re.search(r"(?i)x{5}|\.{3}", value) or len(set(value)) < 5 else 0.95
 
 
 def block(value: str) -> float:
@@ -41,17 +43,18 @@ def block(value: str) -> float:
 
 def random(value: str) -> float:
     """For strings that only their place makes secret: they must look random."""
-    return 0.8 if _is_random(value) and not (_has_words(value) and not _has_both_cases(value, 24)) else 0.0
+    letters = value.isalnum() and _has_both_cases(value, 24)
+    return 0.8 if not _SPOKEN.search(value) and _is_random(value) and (letters or not _has_words(value)) else 0.0
 
 
 def opaque(value: str) -> float:
     """For strings of a known length that stand beside the name of a vendor."""
-    return 0.85 if _is_random(value) and not (_has_words(value) and not _has_both_cases(value, 12)) else 0.0
+    return 0.85 if _is_random(value) and (_has_both_cases(value, 12) or not _has_words(value)) else 0.0
 
 
 def password(value: str) -> float:
     """For quoted passwords that people think of: letters with digits or signs; letters alone are less likely."""
-    if _PLACEHOLDER.search(value) or re.search(r"\s", value) or len(set(value)) < 3:
+    if _is_placeholder(value) or re.search(r"\s", value) or len(set(value)) < 3:
         return 0.0
     if re.fullmatch(r"\w*[_./:-][\w./:-]*", value) and _has_words(value):
         return 0.0  # an identifier, a path, a date
@@ -68,7 +71,7 @@ def bare_password(value: str) -> float:
 
 def url_password(value: str) -> float:
     """For passwords in addresses, where no other word is expected."""
-    return 0.0 if _PLACEHOLDER.search(value) or re.fullmatch(r"[0-9]{1,5}", value) else 0.9
+    return 0.0 if _is_placeholder(value) or re.fullmatch(r"[0-9]{1,5}", value) else 0.9
 
 
 def crc62(value: str) -> float:
@@ -127,11 +130,15 @@ def entropy(value: str) -> float:
     return -sum(count / len(value) * math.log2(count / len(value)) for count in Counter(value).values())
 
 
+def _is_placeholder(value: str) -> bool:
+    return bool(_BLANK.search(value) or _SPOKEN.search(value))
+
+
 def _is_random(value: str) -> bool:
     return (
         "://" not in value
         and re.search("[A-Za-z]", value) is not None
-        and _PLACEHOLDER.search(value) is None
+        and _BLANK.search(value) is None
         and entropy(value) >= min(2.7, 0.8 * math.log2(len(value)))
     )
 

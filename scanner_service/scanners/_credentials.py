@@ -20,7 +20,7 @@ from scanner_service.text import Span
 DATA = Path(__file__).parent.parent / "data" / "secrets.toml"
 
 # Between the name of a vendor and its key: `ACME_API_KEY="...`, `"acme": {"token": "...`, `my acme key is ...`.
-GAP = r"[\w.\- \"'`\])]{0,40}?[\s:=>\"'`(\[{,|-]{1,6}"
+GAP = r"[\w.\- \"'`\])\\]{0,40}?[\s:=>\"'`(\[{,|\\-]{1,8}"
 
 # A vendor's name and a random string mean something together if one of these words is near ...
 _ABOUT_SECRETS = re.compile(

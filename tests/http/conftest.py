@@ -15,9 +15,11 @@ from scanner_service.http.auth import Keys
 from scanner_service.metrics import Metrics
 from scanner_service.policy import Policy, Rule
 from scanner_service.testing import FakeModels
+from scanner_service.vault import Vault
 
 KEY = "0123456789abcdef"
 TIED_KEY = "fedcba9876543210"
+VAULT_SECRET = "a secret of the tests of the service"
 RULE = {"name": "unused", "kind": "secrets"}
 
 
@@ -54,6 +56,7 @@ class World:
             policies=self.policies,
             keys=keys,
             metrics=self.metrics,
+            vault=Vault([VAULT_SECRET], self.config.vault_lifetime_seconds),
             ready=lambda: self.is_ready,
         )
         self.client = TestClient(self.app, headers={"authorization": f"Bearer {KEY}"})

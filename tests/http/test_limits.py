@@ -12,7 +12,7 @@ from scanner_service.errors import (
     RequestTooLarge,
     UnsupportedMediaType,
 )
-from scanner_service.http.limits import Admission, check_content_type, read_body, unless_gone
+from scanner_service.http.limits import Admission, check_media_type, read_body, unless_gone
 
 
 def receiver(*messages, then=None):
@@ -90,7 +90,7 @@ def test_a_caller_that_hangs_up_is_gone():
     ["application/json", "Application/JSON", "application/json; charset=utf-8", 'application/json;charset="UTF-8"'],
 )
 def test_json_is_taken(type_):
-    check_content_type(Headers({"content-type": type_}))
+    check_media_type(Headers({"content-type": type_}), "application/json")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_json_is_taken(type_):
 )
 def test_anything_else_is_not(headers):
     with pytest.raises(UnsupportedMediaType):
-        check_content_type(Headers(headers))
+        check_media_type(Headers(headers), "application/json")
 
 
 def test_a_place_is_free_again_whatever_happened_to_the_request():

@@ -173,7 +173,37 @@ def test_a_tied_key_uses_its_own_policy_and_no_other(client):
 
 def test_a_token_that_was_never_sealed_is_refused(client):
     response = client.post("/analyze/output", json={"prompt": "", "output": "a", "vault": "v1.made-up"})
-    assert_refused(response, 400, "invalid_vault_token", "$.vault")
+    assert_refused(response, 400, "invalid_vault_token")
+
+
+def test_what_was_redacted_comes_back_with_the_output(client):
+    asked = client.post("/analyze/prompt", json={"prompt": "Ada wrote"}).json()
+    assert asked["sanitized_prompt"] == "[PERSON_1] wrote"
+    output = {"prompt": "", "output": "Dear person_1, [PERSON_2]", "vault": asked["vault"]}
+    assert client.post("/analyze/output", json=output).json()["sanitized_output"] == "Dear Ada, [PERSON_2]"
+
+
+def test_there_is_no_token_where_there_is_nothing_to_put_back(client):
+    assert client.post("/analyze/prompt", json={"prompt": "nobody"}).json()["vault"] is None
+
+
+def test_a_token_can_be_extended_over_a_conversation(make_world, word_rule):
+    chain = [word_rule(name, Action.REDACT, name=name.lower(), label="PERSON") for name in ("Ada", "Bob")]
+    world = make_world()
+    world.policies["default"] = Policy("default", "d", chain, chain)
+    client = world.client
+    first = client.post("/analyze/prompt", json={"prompt": "Bob"}).json()
+    second = client.post("/analyze/prompt", json={"prompt": "Ada and Bob", "vault": first["vault"]}).json()
+    assert second["sanitized_prompt"] == "[PERSON_2] and [PERSON_1]"
+    output = {"prompt": "", "output": "[PERSON_1] [PERSON_2] Ada", "vault": second["vault"]}
+    assert client.post("/analyze/output", json=output).json()["sanitized_output"] == "Bob Ada Ada"
+
+
+def test_a_token_of_another_credential_is_refused(client):
+    token = client.post("/analyze/prompt", json={"prompt": "Ada"}).json()["vault"]
+    tied = {"authorization": f"Bearer {TIED_KEY}"}
+    response = client.post("/analyze/output", json={"prompt": "", "output": "a", "vault": token}, headers=tied)
+    assert_refused(response, 400, "invalid_vault_token")
 
 
 def test_a_body_over_the_limit_is_refused(make_world):

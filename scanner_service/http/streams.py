@@ -1,0 +1,131 @@
+"""`/analyze/output/stream`: an output that is answered while it is still being sent, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from scanner_service.config import Config
+from scanner_service.errors import CallerGone, ScannerServiceError
+from scanner_service.http import verdicts, wire
+from scanner_service.http.auth import Caller
+from scanner_service.http.envelope import exchange
+from scanner_service.http.errors import answer_to
+from scanner_service.http.limits import Body, check_media_type
+from scanner_service.http.permits import choose_policy, without_suppressed
+from scanner_service.http.resources import Resources
+from scanner_service.policy import Policy
+from scanner_service.stream import StreamScanner
+
+NDJSON = "application/x-ndjson"
+EVENTS = "text/event-stream"
+
+
+class Streams:
+    """
+    Answers `/analyze/output/stream`.
+
+    Args:
+        resources: what it works with.
+    """
+
+    def __init__(self, resources: Resources) -> None:
+        self._on = resources
+
+    async def analyze_output(self, request: Request) -> Response:
+        """`POST /analyze/output/stream`"""
+        here = exchange(request.scope)
+        caller = self._on.keys.authenticate(request.headers.raw)
+        here.caller = caller.name
+        return _LineResponse(self._answer(request, caller, here.request_id), _events_wanted(request))
+
+    async def _answer(self, request: Request, caller: Caller, request_id: str) -> AsyncIterator[msgspec.Struct]:
+        """The lines of the answer; an error before the first one is an ordinary error."""
+        with self._on.admission.admit(), self._on.metrics.in_flight.track_inprogress():
+            check_media_type(request.headers, NDJSON)
+            lines = _lines(request.receive, self._on.config)
+            policy, scanner = self._begin(wire.decode(await anext(lines, b""), wire.StreamHead), caller)
+            async for line in lines:
+                delta = wire.decode(line, wire.Delta).delta
+                wire.check_text(delta, "$.delta", may_be_empty=True)
+                if text := await scanner.feed(delta):
+                    yield wire.Shown(text)
+                if scanner.blocked:
+                    break
+            else:
+                if text := await scanner.close():
+                    yield wire.Shown(text)
+            result = scanner.result
+            self._on.metrics.count("output", policy.name, result)
+            yield verdicts.verdict(result, policy, request_id)
+
+    def _begin(self, head: wire.StreamHead, caller: Caller) -> tuple[Policy, StreamScanner]:
+        wire.check_text(head.prompt, "$.prompt", may_be_empty=True)
+        policy = choose_policy(self._on.policies, self._on.config.default_policy, head.policy, caller)
+        rules = without_suppressed(policy.output, head.scanners_suppress)
+        known = self._on.vault.open(head.vault, caller.name) if head.vault is not None else {}
+        key = self._on.vault.substitutes_key
+        return policy, StreamScanner(self._on.engine, rules, prompt=head.prompt, known=known, key=key)
+
+
+@dataclass(slots=True)
+class _LineResponse(Response):
+    """
+    A response whose lines are sent as they come, while the request may still be arriving.
+
+    An error behind the first line becomes the last line: the status is out by then, and a caller that misses a verdict
+    must know that there is none.
+    """
+
+    lines: AsyncIterator[msgspec.Struct]
+    as_events: bool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        first = await anext(self.lines)  # raises what can still be an ordinary error
+        here = exchange(scope)
+        media_type = EVENTS if self.as_events else NDJSON
+        await send(_start(media_type))
+        try:
+            await send(self._line(first))
+            async for line in self.lines:
+                await send(self._line(line))
+        except CallerGone:
+            here.code = CallerGone.code
+            return
+        except ScannerServiceError as error:
+            failed = answer_to(error, here.request_id)
+            here.code = failed.error.code
+            await send(self._line(failed))
+        await send({"type": "http.response.body", "body": b""})
+
+    def _line(self, content: msgspec.Struct) -> Message:
+        line = msgspec.json.encode(content)
+        body = b"data: " + line + b"\n\n" if self.as_events else line + b"\n"
+        return {"type": "http.response.body", "body": body, "more_body": True}
+
+
+def _start(media_type: str) -> Message:
+    headers = [(b"content-type", media_type.encode()), (b"x-accel-buffering", b"no")]
+    return {"type": "http.response.start", "status": 200, "headers": headers}
+
+
+def _events_wanted(request: Request) -> bool:
+    return EVENTS in request.headers.get("accept", "")
+
+
+async def _lines(receive: Receive, config: Config) -> AsyncIterator[bytes]:
+    """The lines of a body as they arrive, without blank ones and without their ends."""
+    body = Body(receive, config.limits.max_body_bytes)
+    rest = b""
+    while not body.complete:
+        *whole, rest = (rest + await body.read(config.body_timeout_seconds)).split(b"\n")
+        for line in whole:
+            if line.strip():
+                yield line
+    if rest.strip():
+        yield rest

@@ -1,0 +1,123 @@
+import asyncio
+import json
+
+import pytest
+
+from tests.http.conftest import KEY, TIED_KEY
+
+PATH = "/analyze/output/stream"
+NDJSON = {"content-type": "application/x-ndjson"}
+
+
+def body(*lines):
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+def post(client, *lines, **headers):
+    return client.post(PATH, content=body(*lines), headers=NDJSON | headers)
+
+
+def lines_of(response):
+    assert response.status_code == 200
+    return [json.loads(line) for line in response.text.splitlines()]
+
+
+def test_the_last_line_is_the_verdict_and_those_before_are_the_text(client):
+    response = post(client, {"prompt": "who?"}, {"delta": "It was A"}, {"delta": "da."})
+    *shown, verdict = lines_of(response)
+    assert response.headers["content-type"] == "application/x-ndjson"
+    assert "".join(line["text"] for line in shown) == "It was [PERSON_1]."
+    assert verdict["is_valid"] is True
+    assert verdict["scanners"]["person"] == 1.0
+    finding = verdict["results"][1]["findings"][0]
+    assert (finding["start"], finding["end"]) == (7, 10)
+    assert verdict["request_id"] == response.headers["x-request-id"]
+
+
+def test_values_of_the_prompt_are_put_back(client):
+    token = client.post("/analyze/prompt", json={"prompt": "Ada wrote"}).json()["vault"]
+    *shown, _ = lines_of(post(client, {"vault": token}, {"delta": "Dear [PERS"}, {"delta": "ON_1]!"}))
+    assert "".join(line["text"] for line in shown) == "Dear Ada!"
+
+
+def test_a_block_ends_the_stream_with_the_verdict(client):
+    *shown, verdict = lines_of(post(client, {}, {"delta": "x " * 300}, {"delta": "ATTACK"}, {"delta": " y" * 300}))
+    text = "".join(line["text"] for line in shown)
+    assert verdict["is_valid"] is False
+    assert "ATTACK" not in text
+    assert "y" not in text
+
+
+def test_lines_are_events_where_events_are_wanted(client):
+    response = post(client, {}, {"delta": "hello"}, accept="text/event-stream")
+    assert response.headers["content-type"].startswith("text/event-stream")
+    events = [json.loads(event.removeprefix("data: ")) for event in response.text.split("\n\n") if event]
+    assert events[0] == {"text": "hello"}
+    assert events[1]["is_valid"] is True
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "code"),
+    [
+        (b"", {}, 400, "malformed"),
+        (b"no json\n", {}, 400, "malformed"),
+        (body({"surprise": 1}), {}, 422, "invalid_request"),
+        (body({"policy": "unheard"}), {}, 422, "invalid_request"),
+        (body({"scanners_suppress": ["attack"]}), {}, 403, "forbidden"),
+        (body({"vault": "v1.made-up"}), {}, 400, "invalid_vault_token"),
+        (body({"prompt": 1}), {}, 422, "invalid_request"),
+        (body({}), {"content-type": "application/json"}, 415, "unsupported_media_type"),
+        (body({}), {"authorization": "Bearer wrong-key-wrong-key"}, 401, "unauthorized"),
+        (body({"policy": "default"}), {"authorization": f"Bearer {TIED_KEY}"}, 403, "forbidden"),
+    ],
+)
+def test_what_is_wrong_with_the_first_line_is_an_ordinary_error(client, content, headers, status, code):
+    response = client.post(PATH, content=content, headers=NDJSON | headers)
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+    assert response.json()["is_valid"] is False
+
+
+@pytest.mark.parametrize("line", ['{"delta": 1}', "{", '{"text": "a"}', '{"delta": "\\ud800"}'])
+def test_what_is_wrong_with_a_later_line_is_the_last_line_of_the_answer(client, line):
+    content = body({}, {"delta": "word " * 100}) + line.encode() + b"\n"
+    *shown, last = lines_of(client.post(PATH, content=content, headers=NDJSON))
+    assert shown
+    assert last["is_valid"] is False
+    assert last["error"]["code"] in ("malformed", "invalid_request")
+
+
+def test_a_stream_over_the_limit_is_refused(make_world):
+    response = post(make_world(limits={"max_body_bytes": 1000}).client, {}, {"delta": "word " * 300})
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "request_too_large")
+
+
+def test_a_place_is_given_back_after_the_stream(make_world):
+    client = make_world(limits={"max_concurrent_requests": 1}).client
+    for _ in range(3):
+        assert lines_of(post(client, {}, {"delta": "hello"}))[-1]["is_valid"] is True
+        assert post(client, {"policy": "unheard"}).status_code == 422
+
+
+def test_text_comes_back_while_the_output_is_still_being_sent(world):
+    async def converse():
+        sent, asked = [], asyncio.Queue()
+        scope = {"type": "http", "method": "POST", "path": PATH, "query_string": b"", "http_version": "1.1"}
+        key = f"Bearer {KEY}".encode()
+        scope["headers"] = [(b"content-type", b"application/x-ndjson"), (b"authorization", key)]
+
+        async def send(message):
+            sent.append(message)
+
+        task = asyncio.create_task(world.app(scope, asked.get, send))
+        asked.put_nowait({"type": "http.request", "body": body({}, {"delta": "word " * 100}), "more_body": True})
+        while len(sent) < 2:
+            await asyncio.sleep(0.01)
+        early = b"".join(message.get("body", b"") for message in sent)
+        asked.put_nowait({"type": "http.request", "body": body({"delta": "end"}), "more_body": False})
+        await task
+        return early, b"".join(message.get("body", b"") for message in sent)
+
+    early, whole = asyncio.run(asyncio.wait_for(converse(), 10))
+    assert b"word" in early
+    assert b"is_valid" not in early
+    assert b"is_valid" in whole
