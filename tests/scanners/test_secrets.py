@@ -187,8 +187,31 @@ def test_identifiers_and_digests_alone_are_no_secrets(uuid, data):
 
 
 def test_an_example_key_of_documentation_is_found_all_the_same():
-    key = "AKIA" + "IOSFODNN7" + "EXAMPLE"
+    key, secret = "AKIA" + "IOSFODNN7" + "EXAMPLE", "wJalrXUtnFEMI/K7MDENG/" + "bPxRfiCY" + "EXAMPLEKEY"
     assert found(f"id {key}") == [("AWS_ACCESS_KEY_ID", key)]
+    assert found(f"aws_secret_access_key = {secret}") == [("AWS_SECRET_ACCESS_KEY", secret)]
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("my password is Tr0ub4dor&3, thanks", "Tr0ub4dor&3"),
+        ("The Wi-Fi password for the office is: kitten42!", "kitten42!"),
+        ("Password:\nhunter2x", "hunter2x"),
+        ("mein Passwort ist: Sommer2024!", "Sommer2024!"),
+        ("密码: abc123!x", "abc123!x"),
+        ("login with pwd=Passw0rd!", "Passw0rd!"),
+        ('{"password": "corr\\"ect1"}', 'corr\\"ect1'),
+        ('log: {\\"password\\": \\"hunter2x\\"}', "hunter2x"),
+        ("SECRET_KEY_BASE=3f9a1c77be204d5e8890", "3f9a1c77be204d5e8890"),
+        ("use the api key 9f86d081884c7d659a2f for now", "9f86d081884c7d659a2f"),
+        ("the token is:\n\n    9f86d081884c7d659a2f", "9f86d081884c7d659a2f"),
+        ("redis://:p4ss@w0rd@cache:6379/0", "p4ss@w0rd"),
+        ("x-api-key: 9f86d081-884c-7d65-9a2f", "9f86d081-884c-7d65-9a2f"),
+    ],
+)
+def test_what_people_write_about_their_secrets_is_found(text, secret):
+    assert secret in [value for _, value in found(text)]
 
 
 def test_a_key_with_invisible_characters_inside_is_found_with_them():
