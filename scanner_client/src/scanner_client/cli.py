@@ -104,7 +104,9 @@ def _record(answer: BatchItem) -> dict[str, Any]:
     if isinstance(answer, ScanFailed):
         error = {"type": type(answer).__name__, "code": answer.code, "message": str(answer)}
         return {"is_valid": False, "error": error, "request_id": answer.request_id}
-    return {**dataclasses.asdict(answer), "failure": None}
+    fields = dataclasses.asdict(answer)
+    del fields["failure"]  # None: this command lets nothing pass unscanned
+    return fields | {"triggered": answer.triggered}
 
 
 def _words(answer: BatchItem) -> str:

@@ -175,16 +175,24 @@ class _Link:
 def _connect(exchange: Exchange, settings: Settings) -> socket.socket:
     try:
         if settings.socket:
-            connection = socket.socket(socket.AF_UNIX)
-            connection.settimeout(CONNECT_SECONDS)
-            connection.connect(settings.socket)
-            return connection
+            return _connect_unix(settings.socket)
         connection = socket.create_connection(exchange.address, CONNECT_SECONDS)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         tls = exchange.tls()
         return tls.wrap_socket(connection, server_hostname=exchange.address[0]) if tls else connection
     except OSError as error:
         raise _lost(error) from error
+
+
+def _connect_unix(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(CONNECT_SECONDS)
+    try:
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 async def scan_async(
