@@ -1,6 +1,7 @@
 import base64
 import json
 import time
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -64,6 +65,12 @@ def _alone(example, seed):
 
 def test_at_least_two_hundred_labels_are_known():
     assert len({form.label for form in shipped()}) >= 200
+
+
+def test_every_label_is_documented():
+    text = (Path(__file__).parents[2] / "docs/scanners.md").read_text(encoding="utf-8")
+    for form in shipped():
+        assert f"`{form.label}`" in text, form.label
 
 
 def test_every_occurrence_of_every_secret_is_found_also_on_one_line():
