@@ -87,6 +87,7 @@ class TestEntities:
         [
             ("EMAIL_ADDRESS", "jane.doe@example.com"),
             ("EMAIL_ADDRESS", "müller@bücher.de"),
+            ("EMAIL_ADDRESS", "иван@почта.рф"),
             ("EMAIL_ADDRESS", "x@xn--80ak6aa92e.com"),
             ("CREDIT_CARD", "4111111111111111"),
             ("CREDIT_CARD", "5555-5555-5555-4444"),
@@ -145,6 +146,21 @@ class TestEntities:
     )
     def test_what_belongs_to_nobody_is_not_found(self, value: str) -> None:
         assert certain(value) == []
+
+    @pytest.mark.parametrize(
+        ("label", "value"),
+        [
+            ("EMAIL_ADDRESS", "jane@example.com"),
+            ("CREDIT_CARD", "4111111111111111"),
+            ("IBAN_CODE", "DE89370400440532013000"),
+            ("PHONE_NUMBER", "+8613812345678"),
+            ("US_SSN", "412-55-9876"),
+            ("IP_ADDRESS", "203.0.113.77"),
+            ("CRYPTO", "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"),
+        ],
+    )
+    def test_it_is_found_where_no_space_parts_words(self, label: str, value: str) -> None:
+        assert (label, value) in certain(f"请用{value}联系")
 
     def test_a_card_after_four_digits_that_could_begin_one_is_found(self) -> None:
         assert certain("4000 4111 1111 1111 1111") == [("CREDIT_CARD", "4111 1111 1111 1111")]

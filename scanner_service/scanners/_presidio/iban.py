@@ -39,7 +39,7 @@ class Iban(IbanRecognizer):  # type: ignore[misc]
         """Where the number that begins at *start* ends, at the latest at *end*."""
         for last in range(end, start + SHORTEST - 1, -1):
             follows = text[last : last + 1]
-            if text[last - 1].isalnum() and not follows.isalnum():
+            if text[last - 1].isalnum() and not (follows.isascii() and follows.isalnum()):
                 value = text[start:last].replace(" ", "").replace("-", "").upper()
                 if SHORTEST <= len(value) <= LONGEST and self.validate_result(value):
                     return last
