@@ -353,3 +353,66 @@ def test_usage_counts_streams_but_not_their_time():
     told = client.usage.as_dict()
     assert (told["calls"], told["scanned"], told["blocked"], told["failures"]) == (3, 2, 1, {"Unavailable": 1})
     assert told["p99_seconds"] == told["mean_seconds"] == 0
+
+
+def test_the_real_server_streams_over_tcp_and_over_a_unix_socket(server_url, server_key):
+    with Client(server_url, server_key) as client:
+        prompt = client.check_prompt("I am Ada")
+        assert "Ada" not in prompt.sanitized_prompt
+        placeholder = prompt.sanitized_prompt.removeprefix("I am ")
+        pieces = [f"Dear {placeholder[:4]}", f"{placeholder[4:]}, ", "this is fine. ", "Good bye."]
+        assert "".join(client.stream_output(pieces, prompt=prompt)) == "Dear Ada, this is fine. Good bye."
+        shown = []
+        pieces_with_insult = ["Fine. ", *["More. "] * 300, "You idiot!", " Good bye."]
+        with pytest.raises(MaliciousOutput, match="toxicity"):
+            shown.extend(client.stream_output(pieces_with_insult))
+        assert "idiot" not in "".join(shown)
+
+    async def main():
+        async with AsyncClient(server_url, server_key) as twin:
+            texts = [text async for text in twin.stream_output(pieces, prompt=prompt)]
+            assert "".join(texts) == "Dear Ada, this is fine. Good bye."
+            with pytest.raises(MaliciousOutput, match="toxicity"):
+                [text async for text in twin.stream_output(["You ", "idiot"])]
+
+    asyncio.run(main())
+
+
+def test_the_real_server_shows_text_while_pieces_still_come(server, server_key):
+    async def main():
+        shown = []
+
+        async def pieces():
+            for number in range(2000):
+                yield f"This is sentence number {number}. "
+                if shown:
+                    break
+                await asyncio.sleep(0.001)
+
+        async with AsyncClient(server.url, server_key) as twin:
+            async for text in twin.stream_output(pieces()):
+                shown.append(text)  # noqa: PERF401  # the pieces look at it meanwhile
+        return "".join(shown)
+
+    assert 0 < len(asyncio.run(main()).split(".")) < 2000
+
+
+def test_the_application_in_process_streams_too(client, with_async_client):
+    prompt = client.check_prompt("I am Ada")
+    pieces = [prompt.sanitized_prompt[:8], prompt.sanitized_prompt[8:]]
+
+    async def use(twin):
+        return [text async for text in twin.stream_output(pieces, prompt=prompt)]
+
+    assert "".join(client.stream_output(pieces, prompt=prompt)) == "I am Ada"
+    assert "".join(with_async_client(use)) == "I am Ada"
+    with pytest.raises(InvalidRequest) as caught:
+        list(client.stream_output(pieces, policy="unheard_of"))
+    assert caught.value.code
+
+
+def test_a_conversation_keeps_its_placeholders(client):
+    first = client.check_prompt("I am Ada")
+    second = client.check_prompt("Ada again", previous=first)
+    assert second.sanitized_prompt.split()[0] == first.sanitized_prompt.split()[-1]
+    assert client.check_output(first.sanitized_prompt, prompt=second).sanitized_output == "I am Ada"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         What every call may be given.
 
         Attributes:
+            previous: for a prompt, the analysis of the one before it in the same conversation: what was replaced
+                there keeps its placeholder, and one analysis restores the values of all turns.
             policy: a policy of the service's configuration.
             scanners_suppress: optional scanners that are not to run.
             request_id: your name for the request, found again in the service's log.
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
             max_retries: for this call.
         """
 
+        previous: PromptAnalysis | None
         policy: str | None
         scanners_suppress: Sequence[str]
         request_id: str | None
@@ -99,7 +102,10 @@ class Protocol:
 
     def prompt(self, prompt: str, options: Options) -> Flow[PromptAnalysis]:
         """Ask about one prompt."""
-        call = self._call("/analyze/prompt", {"prompt": _text(prompt, "prompt")}, results.read_prompt, options)
+        payload: dict[str, object] = {"prompt": _text(prompt, "prompt")}
+        if (previous := options.get("previous")) and previous.vault:
+            payload["vault"] = previous.vault
+        call = self._call("/analyze/prompt", payload, results.read_prompt, options)
         try:
             return (yield from converse(call))
         except errors.ScanFailed as failure:
