@@ -17,6 +17,9 @@ from scanner_service.text import Span, Text
 # Counted at a time: the work on a text that is far too long ends soon after the limit.
 SLICE_CHARACTERS = 8192
 
+# No character becomes more tokens: the one with the longest compatibility decomposition, U+FDFA, has 18 characters.
+MAX_TOKENS_PER_CHARACTER = 18
+
 Limit = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -41,7 +44,7 @@ class Length:
     Reports how much of the limits a text uses up.
 
     The score is 1 over a limit and below 0.5 up to it, in proportion: with a threshold of 0.25, half the limit is
-    enough.
+    enough. Tokens of a text too short to reach the limit are not counted; it scores 0.
     """
 
     max_tokens: int | None
@@ -87,6 +90,8 @@ def _load(model: str, models: Mapping[str, ModelInfo]) -> Tokenizer:
 
 def _count(tokenizer: Tokenizer, text: str, limit: int) -> tuple[int, int | None]:
     """How many tokens there are, and where those past the limit start; counting stops there."""
+    if len(text) * MAX_TOKENS_PER_CHARACTER <= limit:
+        return 0, None
     count = 0
     unknown = _unknown(tokenizer)
     for start, part in _slices(text):

@@ -1,6 +1,7 @@
 import json
 import time
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -78,6 +79,18 @@ def test_the_score_is_in_proportion_to_the_use_of_the_limit(models):
     assert scores[0] == 0
     assert scores[2] == pytest.approx(0.25, abs=0.01)
     assert scores[-2:] == [1.0, 1.0]
+
+
+def test_a_text_too_short_to_reach_the_limit_is_not_counted(models):
+    scanner = length.build(length.Config(max_tokens=1000), models)
+    assert [finding.score for finding in run_scanner(scanner, "a " * 27)] == [0]
+    assert run_scanner(scanner, "a " * 28)[0].score > 0
+
+
+def test_no_character_has_more_characters_in_it_than_the_limit_allows_for():
+    forms = ("NFC", "NFD", "NFKC", "NFKD")
+    longest = max(len(normalize(form, chr(code))) for code in range(0x110000) for form in forms)
+    assert longest == length.MAX_TOKENS_PER_CHARACTER
 
 
 def test_neither_truncation_nor_padding_of_the_file_counts(models):
