@@ -34,8 +34,8 @@ def html_entities(text: str) -> str:
 
 
 OBFUSCATIONS: Mapping[str, Callable[[str], str]] = {
-    "zero_width": lambda text: "\u200b".join(text),
-    "soft_hyphens": lambda text: "\u00ad".join(text),
+    "zero_width": "\u200b".join,
+    "soft_hyphens": "\u00ad".join,
     "tag_characters": lambda text: "".join(chr(0xE0000 + ord(c)) for c in text if c.isascii()),
     "combining_marks": lambda text: "".join(c + "\u0336" if c.isalpha() else c for c in text),
     "full_width": full_width,
