@@ -82,16 +82,16 @@ class Pii:
 
     def scan(self, text: Text, context: Context) -> list[Finding]:
         """Everything found, whatever its score; what both views show counts once, with the higher score."""
-        found: dict[tuple[Span, str], Finding] = {}
+        found: dict[tuple[int, int, str], Finding] = {}
         seen: set[str] = set()
         for name in _VIEWS:
             for view, predictions in self._read(name, text, context):
                 if view.text not in seen:
                     seen.add(view.text)
                     for finding in self._find(view, predictions, name):
-                        known = found.get((finding.span, finding.label))
-                        if known is None or known.score < finding.score:
-                            found[finding.span, finding.label] = finding
+                        key = (finding.span.start, finding.span.end, finding.label)
+                        if key not in found or found[key].score < finding.score:
+                            found[key] = finding
         return [found[key] for key in sorted(found)]
 
     def _read(self, name: str, text: Text, context: Context) -> Iterable[tuple[View, Sequence[Prediction]]]:

@@ -29,7 +29,7 @@ MIN_DIGITS = 7
 
 # Groups of digits, up to two separators apart. More than seven groups are a table.
 _STRETCH = re.compile(
-    r"(?<![\w.])(?<!\w-)(?:\+\d{1,3}[ .-]\d(?=[ .-])|(?:\+\(?|\(\+?)?\d{1,15}(?!\d)\)?)"
+    r"(?<![\w.])(?<!\w-)(?<!\d:)(?:\+\d{1,3}[ .-]\d(?=[ .-])|(?:\+\(?|\(\+?)?\d{1,15}(?!\d)\)?)"
     r"(?:(?:[ ./()-]{1,2}|[ ]?\(0\)[ ]?)\d{2,12}(?!\d)\)?){0,6}(?!\w|:\d)",
     re.ASCII,
 )
@@ -88,8 +88,9 @@ def find_numbers(text: str, regions: tuple[str, ...]) -> Iterator[Number]:
     for match in _STRETCH.finditer(text):
         groups = [group.span() for group in _GROUP.finditer(text, *match.span())]
         stretch = _Written(text, match.start(), groups)
-        numbers = list(_evident(stretch, regions))
-        yield from numbers or _plain(stretch, regions)
+        if len(stretch.digits) >= MIN_DIGITS:
+            numbers = list(_evident(stretch, regions))
+            yield from numbers or _plain(stretch, regions)
 
 
 def _evident(stretch: _Written, regions: tuple[str, ...]) -> Iterator[Number]:
