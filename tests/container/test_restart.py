@@ -12,7 +12,7 @@ import json
 import random
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
 import pytest
@@ -37,24 +37,25 @@ class Endpoints:
 
     def call(self, *, keep_alive: bool) -> None:
         """Send one request after the other until it is over."""
-        connection = None
         while not self.over.is_set():
-            if connection is None or not keep_alive:
-                connection = http.client.HTTPConnection("127.0.0.1", random.choice(self.ports), timeout=20)
-            try:
-                connection.request("POST", "/analyze/prompt", BODY, HEADERS)
-                answer = connection.getresponse()
-                answer.read()
-            except (OSError, http.client.HTTPException) as error:
-                self.lost.append(repr(error))
-                connection = None
-                continue
-            if answer.status == 200:
-                self.answered += 1
-            else:
-                self.lost.append(f"status {answer.status}")
-            if answer.will_close:
-                connection = None
+            with closing(http.client.HTTPConnection("127.0.0.1", random.choice(self.ports), timeout=20)) as connection:
+                while self.ask(connection) and keep_alive and not self.over.is_set():
+                    pass
+
+    def ask(self, connection: http.client.HTTPConnection) -> bool:
+        """Send one request; whether *connection* can take another."""
+        try:
+            connection.request("POST", "/analyze/prompt", BODY, HEADERS)
+            answer = connection.getresponse()
+            answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.lost.append(repr(error))
+            return False
+        if answer.status == 200:
+            self.answered += 1
+        else:
+            self.lost.append(f"status {answer.status}")
+        return not answer.will_close
 
 
 def replace_all(keep_alive: bool, pre_stop_seconds: float) -> Endpoints:
