@@ -10,7 +10,6 @@ from types import TracebackType
 
 from scanner_service import registry
 from scanner_service.assembly import assemble
-from scanner_service.chain import DEFAULT_THRESHOLD
 from scanner_service.engine import Engine
 from scanner_service.findings import Action, Finding, ScanResult
 from scanner_service.policy import Rule
@@ -64,7 +63,7 @@ class Shipped:
         kind = registry.find("pii")
         info = self._pool.info
         scanner = kind.build(kind.Config(model="guard", entities=list(labels)), info)
-        thresholds = {label: info["guard"].thresholds.get(label, DEFAULT_THRESHOLD) for label in labels}
+        thresholds = {label: at for label, at in info["guard"].thresholds.items() if label in labels}
         return Rule(name="entities", kind="pii", scanner=scanner, action=Action.REDACT, thresholds=thresholds)
 
 
