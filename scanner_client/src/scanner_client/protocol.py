@@ -12,7 +12,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from scanner_client import errors, results
@@ -107,11 +107,14 @@ class Protocol:
             payload["vault"] = previous.vault
         call = self._call("/analyze/prompt", payload, results.read_prompt, options)
         try:
-            return (yield from converse(call))
+            analysis = yield from converse(call)
         except errors.ScanFailed as failure:
-            if isinstance(value := self._prompt_value(failure, prompt), errors.ScanFailed):
+            value = self._prompt_value(failure, prompt)
+            if isinstance(value, errors.ScanFailed):
                 raise
-            return value
+            analysis = value
+        # A turn in which nothing was replaced does not end what the turns before it replaced.
+        return replace(analysis, vault=previous.vault) if previous and analysis.vault is None else analysis
 
     def output(self, output: str, prompt: str | PromptAnalysis, options: Options) -> Flow[OutputAnalysis]:
         """Ask about one output, with the prompt that it answers."""

@@ -1,0 +1,280 @@
+"""
+Requests and answers in OpenAI's format: which of their strings are scanned, and where the safe ones go.
+
+Without any I/O: a walk is a generator that yields each text to be scanned and is sent the text to use instead.
+
+What the developer wrote (`system`, `developer`, instructions, tool definitions) is trusted. Everything else is scanned
+as a prompt: users, tools, and the answers in the history, whose restored values would leave again otherwise.
+Pictures, sound and files are passed on unseen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from scanner_client import AsyncClient, Client, PromptAnalysis
+
+T = TypeVar("T")
+
+TRUSTED_ROLES = frozenset({"system", "developer"})
+TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A text to scan: a prompt unless it *is_output*."""
+
+    text: str
+    is_output: bool = False
+
+
+Walk = Generator[Ask, str, T]
+
+
+def run(walk: Walk[T], client: Client, prompt: PromptAnalysis | None = None) -> tuple[T, PromptAnalysis | None]:
+    """
+    The result of *walk*, and the analysis that restores the values of all its prompts and those of *prompt*.
+
+    Raises:
+        Blocked: one of the texts must not be used.
+        ScanFailed: nobody knows.
+    """
+    try:
+        ask = next(walk)
+        while True:
+            if ask.is_output:
+                ask = walk.send(client.check_output(ask.text, prompt=prompt or "").sanitized_output)
+            else:
+                prompt = client.check_prompt(ask.text, previous=prompt)
+                ask = walk.send(prompt.sanitized_prompt)
+    except StopIteration as end:
+        return end.value, prompt
+
+
+async def run_async(
+    walk: Walk[T], client: AsyncClient, prompt: PromptAnalysis | None = None
+) -> tuple[T, PromptAnalysis | None]:
+    """As `run`."""
+    try:
+        ask = next(walk)
+        while True:
+            if ask.is_output:
+                ask = walk.send((await client.check_output(ask.text, prompt=prompt or "")).sanitized_output)
+            else:
+                prompt = await client.check_prompt(ask.text, previous=prompt)
+                ask = walk.send(prompt.sanitized_prompt)
+    except StopIteration as end:
+        return end.value, prompt
+
+
+def each(walks: Iterable[Walk[T]]) -> Walk[list[T]]:
+    """The results of *walks*, one after the other."""
+    results = []
+    for walk in walks:
+        results.append((yield from walk))  # noqa: PERF401  # a comprehension can't yield
+    return results
+
+
+def chat_request(body: Mapping[str, Any]) -> Walk[dict[str, Any]]:
+    """The body of a chat completion."""
+    messages = yield from each(_message(message) for message in body.get("messages") or [])
+    return {**body, "messages": messages}
+
+
+def responses_request(body: Mapping[str, Any]) -> Walk[dict[str, Any]]:
+    """The body of a response."""
+    given = body.get("input")
+    if not isinstance(given, list):
+        return {**body, "input": (yield from content_of(given))}
+    return {**body, "input": (yield from each(_message(item) for item in given))}
+
+
+def completion_request(body: Mapping[str, Any]) -> Walk[dict[str, Any]]:
+    """The body of a plain completion."""
+    prompt = body.get("prompt")
+    if isinstance(prompt, list) and not all(isinstance(item, str) for item in prompt):
+        raise TypeError("a prompt of token numbers can't be scanned")
+    return {**body, "prompt": (yield from content_of(prompt))}
+
+
+def _message(message: Any) -> Walk[dict[str, Any]]:
+    """A message of a chat, or an item of a response's input."""
+    fields = dict(message.model_dump(exclude_none=True) if hasattr(message, "model_dump") else message)
+    if fields.get("role") in TRUSTED_ROLES:
+        return fields
+    for name in ("content", "output", "input"):
+        if name in fields:
+            fields[name] = yield from content_of(fields[name])
+    if isinstance(fields.get("arguments"), str):
+        fields["arguments"] = yield from strings(fields["arguments"])
+    if calls := fields.get("tool_calls"):
+        fields["tool_calls"] = yield from each(_past_call(call) for call in calls)
+    return fields
+
+
+def _past_call(call: Mapping[str, Any]) -> Walk[dict[str, Any]]:
+    if function := call.get("function"):
+        safe = yield from strings(function.get("arguments") or "")
+        return {**call, "function": {**function, "arguments": safe}}
+    if custom := call.get("custom"):
+        return {**call, "custom": {**custom, "input": (yield from content_of(custom.get("input")))}}
+    return dict(call)
+
+
+def content_of(content: Any, *, is_output: bool = False) -> Walk[Any]:
+    """The content of a message: a text, or a list of parts of which those of text are scanned."""
+    if isinstance(content, str):
+        return (yield Ask(content, is_output)) if content.strip() else content
+    if not isinstance(content, list):
+        return content
+    return (yield from each(_content_part(part, is_output=is_output) for part in content))
+
+
+def _content_part(part: Any, *, is_output: bool) -> Walk[Any]:
+    if isinstance(part, str):
+        return (yield from content_of(part, is_output=is_output))
+    if part.get("type") in TEXT_PARTS:
+        return {**part, "text": (yield from content_of(part.get("text"), is_output=is_output))}
+    return part
+
+
+def strings(arguments: str, *, is_output: bool = False) -> Walk[str]:
+    """
+    The JSON in *arguments* with its strings replaced one by one, so that a value with a quote in it stays a value.
+
+    What is no JSON is replaced as a text.
+    """
+    if not arguments.strip():
+        return arguments
+    safe = yield Ask(arguments, is_output)
+    if safe == arguments:
+        return arguments
+    try:
+        data = json.loads(arguments)
+    except ValueError:
+        return safe
+    return json.dumps((yield from leaves(data, is_output=is_output)), ensure_ascii=False)
+
+
+def leaves(data: Any, *, is_output: bool) -> Walk[Any]:
+    """*data*, as JSON decodes it, with all its strings scanned."""
+    if isinstance(data, str):
+        return (yield Ask(data, is_output)) if data.strip() else data
+    if isinstance(data, list):
+        return (yield from each(leaves(item, is_output=is_output) for item in data))
+    if isinstance(data, dict):
+        values = yield from each(leaves(value, is_output=is_output) for value in data.values())
+        return dict(zip(data, values, strict=True))
+    return data
+
+
+def chat_answer(answer: Any) -> Walk[Any]:
+    """A chat completion, changed in place."""
+    for choice in answer.choices:
+        yield from answer_message(choice.message)
+    return answer
+
+
+def answer_message(message: Any) -> Walk[Any]:
+    """A message of the LLM, changed in place."""
+    for name in ("content", "refusal", "reasoning_content"):
+        if isinstance(text := getattr(message, name, None), str) and text.strip():
+            setattr(message, name, (yield Ask(text, is_output=True)))
+    for call in getattr(message, "tool_calls", None) or []:
+        yield from answer_call(call)
+    return message
+
+
+def answer_call(call: Any) -> Walk[Any]:
+    """A tool call of the LLM, changed in place."""
+    if function := getattr(call, "function", None):
+        function.arguments = yield from strings(function.arguments or "", is_output=True)
+    elif (custom := getattr(call, "custom", None)) and custom.input.strip():
+        custom.input = yield Ask(custom.input, is_output=True)
+    return call
+
+
+def completion_answer(answer: Any) -> Walk[Any]:
+    """A plain completion, changed in place."""
+    for choice in answer.choices:
+        if choice.text.strip():
+            choice.text = yield Ask(choice.text, is_output=True)
+    return answer
+
+
+def responses_answer(answer: Any) -> Walk[Any]:
+    """A response, changed in place."""
+    for item in answer.output:
+        for part in getattr(item, "content", None) or []:
+            for name in ("text", "refusal"):
+                if isinstance(text := getattr(part, name, None), str) and text.strip():
+                    setattr(part, name, (yield Ask(text, is_output=True)))
+        if isinstance(arguments := getattr(item, "arguments", None), str):
+            item.arguments = yield from strings(arguments, is_output=True)
+    return answer
+
+
+class ChatStream:
+    """
+    The chunks of one streamed chat completion, taken apart into text, which streams, and the rest, which waits.
+
+    Tool calls are held back until they are whole: half an argument can be neither scanned nor restored.
+    """
+
+    def __init__(self) -> None:
+        self._template: Any = None
+        self._role: str | None = None
+        self._waiting: list[Any] = []
+
+    def take(self, chunk: Any) -> str:
+        """
+        The text in *chunk*; what else it holds waits.
+
+        Raises:
+            ValueError: it is about a second choice; only one can be streamed.
+        """
+        if any(choice.index for choice in chunk.choices):
+            raise ValueError("a guarded stream has one choice: leave n at 1")
+        if not chunk.choices:
+            self._waiting.append(chunk)
+            return ""
+        choice = chunk.choices[0]
+        text = choice.delta.content or ""
+        self._role = getattr(choice.delta, "role", None) or self._role
+        choice.delta.content = None
+        if choice.finish_reason or getattr(choice.delta, "tool_calls", None) or getattr(chunk, "usage", None):
+            self._waiting.append(chunk)
+        if text:
+            self._template = chunk
+        return text
+
+    def show(self, text: str) -> Any:
+        """A chunk with *text*."""
+        chunk = self._template.model_copy(deep=True)
+        choice = chunk.choices[0]
+        choice.delta.content, choice.delta.role, choice.finish_reason = text, self._role, None
+        choice.delta.tool_calls = None
+        self._role = None
+        return chunk
+
+    def rest(self) -> Walk[list[Any]]:
+        """The chunks that waited."""
+        firsts: dict[int, Any] = {}
+        arguments: dict[int, str] = {}
+        for call in self._calls():
+            firsts.setdefault(call.index, call.function)
+            arguments[call.index] = arguments.get(call.index, "") + (call.function.arguments or "")
+            call.function.arguments = ""
+        for index, function in firsts.items():
+            function.arguments = yield from strings(arguments[index], is_output=True)
+        if self._role and self._waiting and self._waiting[0].choices:
+            self._waiting[0].choices[0].delta.role = self._role
+        return self._waiting
+
+    def _calls(self) -> list[Any]:
+        choices = [choice for chunk in self._waiting for choice in chunk.choices]
+        return [call for choice in choices for call in getattr(choice.delta, "tool_calls", None) or [] if call.function]

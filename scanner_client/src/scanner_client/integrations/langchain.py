@@ -1,0 +1,144 @@
+"""
+For LangChain: `ScannerMiddleware` for agents, `guard` for a chat model or any other runnable.
+
+    agent = create_agent(model, tools, middleware=[ScannerMiddleware()])
+    chain = guard(model) | StrOutputParser()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import cached_property
+from typing import Any
+
+from langchain.agents.middleware import AgentMiddleware
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.prompt_values import PromptValue
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+
+from scanner_client import AsyncClient, Blocked, Client
+from scanner_client.integrations import chat
+
+
+class _Scanners:
+    def __init__(self, scanner: Client | None, async_scanner: AsyncClient | None) -> None:
+        self._given = scanner, async_scanner
+
+    @cached_property
+    def sync(self) -> Client:
+        return self._given[0] or Client()
+
+    @cached_property
+    def asynchronous(self) -> AsyncClient:
+        return self._given[1] or AsyncClient()
+
+
+class ScannerMiddleware(AgentMiddleware):  # type: ignore[misc]
+    """
+    Scans all that an agent's model is sent, results of tools included, and all that it answers.
+
+    Args:
+        scanner: for `invoke`; by default a client from the environment.
+        async_scanner: for `ainvoke`; likewise.
+        refusal: what the agent answers instead of raising `Blocked`; None to raise it.
+    """
+
+    def __init__(
+        self,
+        scanner: Client | None = None,
+        async_scanner: AsyncClient | None = None,
+        *,
+        refusal: str | None = None,
+    ) -> None:
+        super().__init__()
+        self._scanners = _Scanners(scanner, async_scanner)
+        self._refusal = refusal
+
+    def wrap_model_call(self, request: Any, handler: Callable[[Any], Any]) -> Any:
+        """Scan around one call of the model."""
+        scanner = self._scanners.sync
+        try:
+            messages, prompt = chat.run(_prompts(request.messages), scanner)
+            response = handler(request.override(messages=messages))
+            response.result = chat.run(_answers(response.result), scanner, prompt)[0]
+        except Blocked:
+            if self._refusal is None:
+                raise
+            return AIMessage(self._refusal)
+        return response
+
+    async def awrap_model_call(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
+        """As `wrap_model_call`."""
+        scanner = self._scanners.asynchronous
+        try:
+            messages, prompt = await chat.run_async(_prompts(request.messages), scanner)
+            response = await handler(request.override(messages=messages))
+            response.result = (await chat.run_async(_answers(response.result), scanner, prompt))[0]
+        except Blocked:
+            if self._refusal is None:
+                raise
+            return AIMessage(self._refusal)
+        return response
+
+
+def guard(
+    runnable: Runnable[Any, Any], scanner: Client | None = None, async_scanner: AsyncClient | None = None
+) -> Runnable[Any, Any]:
+    """
+    *runnable* with its input scanned before, and its output after: texts, messages, lists of messages, prompts.
+
+    It streams its output in one piece. `Blocked` is raised for what must not be asked or shown.
+    """
+    scanners = _Scanners(scanner, async_scanner)
+
+    def call(value: Any, config: RunnableConfig) -> Any:
+        safe, prompt = chat.run(_input(value), scanners.sync)
+        return chat.run(_output(runnable.invoke(safe, config)), scanners.sync, prompt)[0]
+
+    async def call_async(value: Any, config: RunnableConfig) -> Any:
+        safe, prompt = await chat.run_async(_input(value), scanners.asynchronous)
+        answer = await runnable.ainvoke(safe, config)
+        return (await chat.run_async(_output(answer), scanners.asynchronous, prompt))[0]
+
+    return RunnableLambda(call, afunc=call_async, name="guarded")
+
+
+def _input(value: Any) -> chat.Walk[Any]:
+    if isinstance(value, str):
+        return (yield from chat.content_of(value))
+    if isinstance(value, PromptValue):
+        return (yield from _prompts(value.to_messages()))
+    if isinstance(value, BaseMessage):
+        return (yield from _prompts([value]))[0]
+    if isinstance(value, list) and all(isinstance(item, BaseMessage) for item in value):
+        return (yield from _prompts(value))
+    raise TypeError(f"a guarded runnable takes a text, messages or a prompt, not {type(value).__name__}")
+
+
+def _output(value: Any) -> chat.Walk[Any]:
+    if isinstance(value, str):
+        return (yield from chat.content_of(value, is_output=True))
+    if isinstance(value, BaseMessage):
+        return (yield from _answers([value]))[0]
+    raise TypeError(f"a guarded runnable gives a text or a message, not {type(value).__name__}")
+
+
+def _prompts(messages: list[BaseMessage]) -> chat.Walk[list[BaseMessage]]:
+    return (yield from chat.each(_message(message, is_output=False) for message in messages))
+
+
+def _answers(messages: list[BaseMessage]) -> chat.Walk[list[BaseMessage]]:
+    return (yield from chat.each(_message(message, is_output=True) for message in messages))
+
+
+def _message(message: BaseMessage, *, is_output: bool) -> chat.Walk[BaseMessage]:
+    if message.type in chat.TRUSTED_ROLES and not is_output:
+        return message
+    changes: dict[str, Any] = {"content": (yield from chat.content_of(message.content, is_output=is_output))}
+    if isinstance(message, AIMessage) and message.tool_calls:
+        arguments = [call["args"] for call in message.tool_calls]
+        safe = yield from chat.leaves(arguments, is_output=is_output)
+        changes["tool_calls"] = [{**c, "args": a} for c, a in zip(message.tool_calls, safe, strict=True)]
+        # Some providers keep the same calls here once more, as the LLM wrote them.
+        changes["additional_kwargs"] = {k: v for k, v in message.additional_kwargs.items() if k != "tool_calls"}
+    return message.model_copy(update=changes)
