@@ -1,0 +1,30 @@
+"""`python -m training STAGE`: data, augment, train, export, quantize, calibrate, evaluate, card, or all of them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from training import stages
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser.add_argument("stage", choices=[*stages.ORDER, "all"])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="the published data")
+    parser.add_argument("--work", type=Path, default=Path("build/training"), help="rows and checkpoints")
+    parser.add_argument("--out", type=Path, default=Path("models/guard"), help="where the model goes")
+    parser.add_argument("--results", type=Path, default=Path("bench/results"), help="where figures go")
+    parser.add_argument("--licences", default="", help="licence classes to train on, such as P,SA,U")
+    parser.add_argument("--hold-out", default="", help="sources never trained on, such as injection/spikee")
+    parser.add_argument("--rounds", type=int, default=4, help="passes over a freshly drawn mixture")
+    parser.add_argument("--scale", type=float, default=1.0, help="how many rows a round draws, 1 for all")
+    parser.add_argument("--start", type=Path, help="a checkpoint of another run to begin with")
+    parser.add_argument("--processes", type=int, default=2, help="of one thread each, on a CPU")
+    options = parser.parse_args()
+    for stage in stages.ORDER if options.stage == "all" else [options.stage]:
+        stages.run(stage, options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Rows as token windows with their targets, in batches of equal length."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tokenizers import Encoding, Tokenizer
+
+from training.rows import ENTITIES, TAGS, Attack, Row, Tagged, Toxic
+from training.tokens import UNK, framed, windows
+
+IGNORED = -1
+BATCH_TOKENS = 3_072
+BATCH_ROWS = 64
+LONGEST = 64  # windows of one text that are worth looking at when choosing
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One framed window. `target`: injection [label]; toxicity 9 values, None masked; entities one tag per token."""
+
+    head: str
+    ids: list[int]
+    target: Sequence[float | None]
+    hidden: frozenset[int] = frozenset()  # tags of entity types that nobody annotated in this row
+
+
+Choose = Callable[[Attack, list[tuple[int, int]], Encoding, random.Random], Iterable[int]]
+
+
+def samples(row: Row, encoding: Encoding, choose: Choose, rng: random.Random) -> Iterator[Sample]:
+    """The windows of a row that are trained on this time."""
+    ranges = windows(len(encoding.ids))
+    if isinstance(row, Attack):
+        for index in choose(row, ranges, encoding, rng):
+            yield Sample("injection", framed(encoding.ids[slice(*ranges[index])]), [float(row.label)])
+        return
+    start, end = ranges[0] if isinstance(row, Toxic) else rng.choice(ranges)
+    ids = framed(encoding.ids[start:end])
+    if isinstance(row, Toxic):
+        yield Sample("toxicity", ids, row.labels)
+        return
+    tags = tag(row, encoding)[start:end]
+    yield Sample("entities", ids, [IGNORED, *tags, IGNORED], hidden_tags(row.annotated))
+
+
+def holding(row: Attack, ranges: list[tuple[int, int]], encoding: Encoding) -> list[int]:
+    """The windows that hold most of a planted attack whose place is known; all of them for other rows."""
+    if row.span is None:
+        return list(range(len(ranges)))
+    first, last = row.span
+    inside = [i for i, (start, end) in enumerate(encoding.offsets) if start < last and end > first]
+    if not inside:
+        return [0]
+    cover = [sum(start <= i < end for i in inside) for start, end in ranges]
+    return [i for i, count in enumerate(cover) if count >= 0.8 * max(cover)]
+
+
+def tag(row: Tagged, encoding: Encoding) -> list[int]:
+    """One tag per token: the first token of an entity is B, its other tokens are I."""
+    tags = [0] * len(encoding.ids)
+    for begin, finish, entity in row.spans:
+        inside = [i for i, (start, end) in enumerate(encoding.offsets) if start < finish and end > begin]
+        for position, index in enumerate(inside):
+            tags[index] = TAGS.index(f"{'I' if position else 'B'}-{entity}")
+    return tags
+
+
+def hidden_tags(annotated: frozenset[str]) -> frozenset[int]:
+    return frozenset(i for i, name in enumerate(TAGS) if i and name[2:] in set(ENTITIES) - annotated)
+
+
+def encode(rows: Sequence[Row], tokenizer: Tokenizer, choose: Choose, seed: int) -> list[Sample]:
+    """All samples of one round."""
+    rng = random.Random(seed)
+    found: list[Sample] = []
+    for start in range(0, len(rows), 512):
+        part = rows[start : start + 512]
+        for row, encoding in zip(part, tokenizer.encode_batch([r.text for r in part]), strict=True):
+            found.extend(samples(row, encoding, choose, rng))
+    return [sample for sample in found if len(sample.ids) > 2]
+
+
+def batches(samples: Iterable[Sample], seed: int) -> list[list[Sample]]:
+    """Shuffled batches; all rows of a batch belong to one head and have exactly the same length."""
+    rng = random.Random(seed)
+    groups: dict[tuple[str, int], list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[sample.head, len(sample.ids)].append(sample)
+    made = []
+    for (_, length), group in sorted(groups.items()):
+        rng.shuffle(group)
+        size = max(8, min(BATCH_ROWS, BATCH_TOKENS // length))
+        made.extend(group[i : i + size] for i in range(0, len(group), size))
+    rng.shuffle(made)
+    return made
+
+
+def forget(ids: list[int], rng: random.Random, share: float) -> list[int]:
+    """Some tokens replaced by the unknown token, so that no single word decides."""
+    return [ids[0], *(UNK if rng.random() < share else i for i in ids[1:-1]), ids[-1]]

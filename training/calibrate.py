@@ -1,0 +1,106 @@
+"""Stage `calibrate`: temperatures, the penalty of long texts and thresholds, chosen on unseen texts and written to
+the manifest. The texts measured by `evaluate` are the other half of the unseen ones."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.metrics import wilson
+from training import manifest, unseen
+from training.predict import Model, highest
+from training.rows import TOXICITY
+from training.thresholds import threshold_for
+
+LIMIT = 500
+TARGET_FPR = 0.005
+TAIL = 0.1  # the share of harmless windows whose excess gives the penalty
+MOST_PENALTY = 0.75
+
+
+def run(work: Path, out: Path, results: Path, limit: int = LIMIT) -> dict[str, object]:
+    """Writes `manifest.toml` beside `out`, and what was chosen to `calibration.json` below `results`."""
+    model = Model(out / "model.int8.onnx", out / "tokenizer.json")
+    rows = unseen.rows(work)
+    chosen: dict[str, object] = {}
+    injection = calibrate_injection(model, unseen.injection(rows, limit, calibration=True))
+    chosen["injection"] = injection
+    chosen["toxicity"] = calibrate_toxicity(model, rows, limit)
+    chosen["entities"] = {"temperature": 1.0, "penalty": 0.0, "thresholds": dict.fromkeys(manifest.ENTITY_TYPES, 0.5)}
+    results.mkdir(parents=True, exist_ok=True)
+    (results / "guard_calibration.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
+    manifest.write(out, chosen)
+    return chosen
+
+
+def calibrate_injection(model: Model, samples: Sequence[unseen.Sample]) -> dict[str, object]:
+    logits = [model.windows(s.texts, "injection") for s in samples]
+    harmless = [text for s, found in zip(samples, logits, strict=True) if not s.label for text in found]
+    penalty = tail_scale([float(window[0]) for text in harmless for window in text])
+    joined = [(s, highest(found, penalty)[:, 0]) for s, found in zip(samples, logits, strict=True)]
+    positive = np.concatenate([found for s, found in joined if s.label])
+    negative = np.concatenate([found for s, found in joined if not s.label])
+    temperature = best_temperature(positive, negative)
+    scores = [sigmoid(x / temperature) for x in negative]
+    threshold = threshold_for(scores, TARGET_FPR)
+    stopped = sum(score >= threshold for score in scores)
+    return {
+        "temperature": temperature,
+        "penalty": penalty,
+        "thresholds": {"INJECTION": threshold},
+        "harmless_texts": len(scores),
+        "false_positives": wilson(stopped, len(scores)),
+    }
+
+
+def calibrate_toxicity(model: Model, rows: Sequence[unseen.Row], limit: int) -> dict[str, object]:
+    """Per label a threshold on clean prompts: the clean half of `clean_assistant_prompts` and ordinary instructions."""
+    groups = unseen.toxicity(rows, limit * 2, calibration=True)
+    clean = [row.text for row in groups.get("clean_assistant_prompts", ())]
+    for sample in unseen.injection(rows, limit, calibration=True):
+        if sample.source in ("alpaca", "nlp_task_prompts", "code_alpaca"):
+            clean.extend(sample.texts)
+    logits = model.windows(clean, "toxicity")
+    penalty = tail_scale([float(window[0]) for text in logits for window in text])
+    negative = highest(logits, penalty)
+    labelled = [row for source, found in groups.items() if source != "clean_assistant_prompts" for row in found]
+    truth = [row.labels[0] for row in labelled]
+    known = highest(model.windows([row.text for row in labelled], "toxicity"), penalty)[:, 0]
+    toxic = np.array([x for x, y in zip(known, truth, strict=True) if y is not None and y >= 0.5])
+    civil = np.array([x for x, y in zip(known, truth, strict=True) if y is not None and y < 0.5])
+    temperature = best_temperature(toxic, civil) if len(toxic) and len(civil) else 1.0
+    thresholds = {
+        label: threshold_for([sigmoid(x / temperature) for x in negative[:, i]], TARGET_FPR)
+        for i, label in enumerate(TOXICITY)
+    }
+    return {"temperature": temperature, "penalty": penalty, "thresholds": thresholds, "clean_texts": len(clean)}
+
+
+def tail_scale(logits: Sequence[float]) -> float:
+    """How fast the upper tail of harmless windows falls: the mean excess over its start.
+
+    With an exponential tail of this scale the maximum over n windows lies scale * ln(n) above that of one, which is
+    what the penalty takes off again. It is capped, because what it takes from harmless texts it takes from attacks.
+    """
+    start = float(np.quantile(logits, 1 - TAIL))
+    excess = [x - start for x in logits if x > start]
+    return round(min(float(np.mean(excess)), MOST_PENALTY), 3) if excess else 0.0
+
+
+def best_temperature(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:
+    """The temperature with the least log loss when both classes count alike."""
+
+    def log_loss(temperature: float) -> float:
+        missed = np.logaddexp(0, -positive / temperature).mean()
+        return float(missed + np.logaddexp(0, negative / temperature).mean())
+
+    return min((round(0.5 * 1.05**step, 3) for step in range(50)), key=log_loss)
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))

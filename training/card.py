@@ -1,0 +1,172 @@
+"""Stage `card`: the model card, every figure of it from the files that the other stages wrote."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from training import plots
+from training.rows import read_rows
+from training.sources import Split
+
+TEXT = Path(__file__).with_name("card.md")
+
+
+def run(work: Path, out: Path, results: Path, split: Split) -> Path:
+    """Writes `README.md` and the plots into the model's folder."""
+    evaluation, calibration, quantization = (
+        json.loads((results / f"guard_{name}.json").read_text(encoding="utf-8"))
+        for name in ("evaluation", "calibration", "quantization")
+    )
+    curves = evaluation["injection"]["curves"]
+    plots.draw(out, curves["attacks"], curves["harmless"])
+    rows = Counter(row.source for row in read_rows(work / "rows" / "train.jsonl.gz"))
+    made = Counter(row.source for row in read_rows(work / "rows" / "generated.jsonl.gz"))
+    target = out / "README.md"
+    target.write_text(
+        TEXT.read_text(encoding="utf-8").format(
+            **goals(evaluation["injection"]["summary"]),
+            sha256=evaluation["model"],
+            megabytes=f"{quantization['bytes'] / 1e6:.1f}",
+            quantization=pairs(quantization["against_fp32"]),
+            licences=", ".join(sorted(split.licences)),
+            trained=sources(split, rows),
+            generated=table(("made by `augment`", "rows"), sorted(made.items())),
+            held_out=", ".join(f"`{source.name}`" for source in split.unseen),
+            attacks=attacks(evaluation["injection"]["attacks"]),
+            harmless=harmless(evaluation["injection"]["harmless"]),
+            toxicity=toxicity(evaluation["toxicity"]["sources"]),
+            clean=clean(evaluation["toxicity"]["clean_prompts_over_threshold"]),
+            identity=identity(evaluation["identity"]),
+            entities=entities(evaluation["entities"]),
+            temperatures=pairs({head: calibration[head]["temperature"] for head in ("injection", "toxicity")}),
+            penalties=pairs({head: calibration[head]["penalty"] for head in ("injection", "toxicity")}),
+            calibrated_on=calibration["injection"]["harmless_texts"],
+        ),
+        encoding="utf-8",
+    )
+    return target
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def interval(bounds: Sequence[float]) -> str:
+    return f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}"
+
+
+def pairs(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+
+
+def goals(summary: Mapping[str, float]) -> dict[str, str]:
+    return {name: f"{value:.3f}" if name == "mean_auc" else percent(value) for name, value in summary.items()}
+
+
+def sources(split: Split, rows: Mapping[str, int]) -> str:
+    lines = [
+        (f"`{s.name}`", s.licence, "; ".join(f"{p}: {c}" for p, c in s.subtypes.items()), rows.get(s.file, 0))
+        for s in split.train
+    ]
+    return table(("source", "licence class", "parts with their own class", "rows"), lines)
+
+
+def attacks(found: Mapping[str, Any]) -> str:
+    head = (
+        "source",
+        "n",
+        "AUC",
+        "recall at 1 % FPR",
+        "at 0.1 %",
+        "AUC, pooled negatives",
+        "recall at 1 %, pooled",
+        "recall at threshold",
+        "95 %",
+    )
+    return table(
+        head,
+        [
+            (
+                name,
+                r["n"],
+                f"{r['auc']:.3f} ({r['negatives']})",
+                percent(r["recall_at_1_percent"]),
+                percent(r["recall_at_0.1_percent"]),
+                f"{r['auc_pooled']:.3f}",
+                percent(r["recall_at_1_percent_pooled"]),
+                percent(r["share_over_threshold"]),
+                interval(r["interval"]),
+            )
+            for name, r in found.items()
+        ],
+    )
+
+
+def harmless(found: Mapping[str, Any]) -> str:
+    head = ("source", "n", "false positives at threshold", "95 %")
+    return table(
+        head, [(name, r["n"], percent(r["share_over_threshold"]), interval(r["interval"])) for name, r in found.items()]
+    )
+
+
+def toxicity(found: Mapping[str, Any]) -> str:
+    head = (
+        "source",
+        "label",
+        "n",
+        "AUC against clean prompts",
+        "AUC against its own",
+        "AP against its own",
+        "recall at threshold",
+    )
+    return table(
+        head,
+        [
+            (
+                name,
+                label,
+                r["n"],
+                _maybe(r, "auc_clean_prompts"),
+                _maybe(r, "auc_own"),
+                _maybe(r, "ap_own"),
+                percent(r["recall_at_threshold"]),
+            )
+            for name, labels in found.items()
+            for label, r in labels.items()
+        ],
+    )
+
+
+def _maybe(figures: Mapping[str, float], name: str) -> str:
+    return f"{figures[name]:.3f}" if name in figures else "–"
+
+
+def clean(found: Mapping[str, Any]) -> str:
+    return table(("label", "clean prompts", "over threshold"), [(k, r["n"], r["over"]) for k, r in found.items()])
+
+
+def identity(found: Mapping[str, Any]) -> str:
+    head = ("group", "harmless sentences", "called toxic", "95 %", "mean score")
+    return table(head, [(k, r["n"], r["over"], interval(r["interval"]), f"{r['mean']:.3f}") for k, r in found.items()])
+
+
+def entities(found: Mapping[str, Any]) -> str:
+    head = ("source", "type", "spans", "precision", "recall", "F1")
+    return table(
+        head,
+        [
+            (name, kind, r["spans"], percent(r["precision"]), percent(r["recall"]), percent(r["f1"]))
+            for name, kinds in found.items()
+            for kind, r in kinds.items()
+            if r["spans"]
+        ],
+    )

@@ -1,0 +1,41 @@
+"""Long harmless documents that are on every machine that can train: Python's library sources and manuals, and the
+descriptions of installed packages, full of imperatives, code and warnings (permissive licences)."""
+
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Iterator
+from importlib.metadata import distributions
+from pathlib import Path
+from zlib import crc32
+
+UNSEEN_SHARE = 0.3
+
+
+def is_unseen(name: str) -> bool:
+    """Whether a document is kept for evaluation; decided by its name alone."""
+    return crc32(name.encode()) % 100 < UNSEEN_SHARE * 100
+
+
+def documents() -> Iterator[tuple[str, str]]:
+    """(name, text) of every document: modules of the standard library, the language manual, package descriptions."""
+    for path in sorted(Path(sysconfig.get_path("stdlib")).glob("*.py")):
+        yield path.stem, path.read_text(encoding="utf-8", errors="replace")
+    from pydoc_data import topics  # the language reference, as `help()` prints it
+
+    yield from sorted(topics.topics.items())
+    for package in sorted(distributions(), key=lambda d: d.name):
+        text = str(package.metadata.get_payload() or package.metadata.get("Description") or "")
+        if len(text) > 500:
+            yield f"package {package.name}", text
+
+
+def chunks(text: str, size: int) -> list[str]:
+    """The text in pieces of at most `size` characters, cut at line ends where possible."""
+    pieces, current = [], ""
+    for line in text.splitlines(keepends=True):
+        if current and len(current) + len(line) > size:
+            pieces.append(current)
+            current = ""
+        current += line[:size]
+    return [piece for piece in [*pieces, current] if piece.strip()]

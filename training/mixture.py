@@ -1,0 +1,69 @@
+"""What one round trains on: rows drawn by source, so that no source dominates."""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from training.noise import disturb
+from training.rows import Attack, Row, Tagged, Toxic
+from training.sources import TABLE, Table
+
+ROUND = {"attack": 18_000, "harmless": 24_000, "toxicity": 24_000, "entities": 15_000}  # rows drawn in a round
+TEMPERATURE = 0.5  # the share of a source grows with this power of its size
+DISTURBED = {"attack": 0.12, "harmless": 0.12, "toxicity": 0.08, "entities": 0.0}
+PLACED = ("planted", "carrier")  # disturbed where they are made
+
+
+def group(row: Row) -> str:
+    if isinstance(row, Attack):
+        return "attack" if row.label else "harmless"
+    return "toxicity" if isinstance(row, Toxic) else "entities"
+
+
+def weights(table: Table) -> dict[str, float]:
+    """The weight of every source by the name that its rows carry."""
+    generated = tomllib.loads(TABLE.read_text(encoding="utf-8"))["generated"]
+    return {source.file: source.weight for source in table.sources} | generated
+
+
+def shares(sizes: Mapping[str, int], weight: Mapping[str, float], total: int) -> dict[str, int]:
+    """How many rows each source gives; no more than it has, what it lacks goes to the others."""
+    given: dict[str, int] = {}
+    open_sources = dict(sizes)
+    while open_sources:
+        mass = {name: weight[name] * size**TEMPERATURE for name, size in open_sources.items()}
+        unit = (total - sum(given.values())) / sum(mass.values())
+        full = [name for name, size in open_sources.items() if mass[name] * unit >= size]
+        if not full:
+            return given | {name: int(value * unit) for name, value in mass.items()}
+        for name in full:
+            given[name] = open_sources.pop(name)
+    return given
+
+
+def draw(rows: Sequence[Row], weight: Mapping[str, float], number: int, seed: int, scale: float) -> list[Row]:
+    """The rows of round `number`: each source goes on where its last round stopped."""
+    groups: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        groups[group(row)][row.source].append(row)
+    rng, drawn = random.Random(seed * 1_000 + number), []
+    for name, by_source in sorted(groups.items()):
+        sizes = {source: len(members) for source, members in by_source.items()}
+        for source, count in shares(sizes, weight, round(ROUND[name] * scale)).items():
+            members = by_source[source]
+            random.Random(f"{seed} {name} {source}").shuffle(members)
+            first = number * count
+            chosen = [members[(first + i) % len(members)] for i in range(count)]
+            drawn.extend(varied(row, DISTURBED[name], rng) for row in chosen)
+    return drawn
+
+
+def varied(row: Row, share: float, rng: random.Random) -> Row:
+    """Sometimes the row with a change of form."""
+    if isinstance(row, Tagged) or row.source in PLACED or rng.random() >= share:
+        return row
+    return replace(row, text=disturb(row.text, rng))

@@ -1,0 +1,132 @@
+"""The model: a BERT encoder of six layers without any attention mask, and three heads on it.
+
+Every row of a batch has the same length, in training as at inference, so there is no padding to mask.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from training.rows import TAGS, TOXICITY
+from training.tokens import base_model
+
+
+class Layer(nn.Module):
+    """One transformer layer, post-norm, as BERT has it."""
+
+    def __init__(self, width: int, heads: int, inner: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.out = nn.Linear(width, width)
+        self.attention_norm = nn.LayerNorm(width, eps=1e-12)
+        self.widen, self.narrow = nn.Linear(width, inner), nn.Linear(inner, width)
+        self.norm = nn.LayerNorm(width, eps=1e-12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (self._split(linear(x)) for linear in (self.query, self.key, self.value))
+        scores = q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5)
+        mixed = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
+        x = self.attention_norm(x + self.out(mixed))
+        return self.norm(x + self.narrow(nn.functional.gelu(self.widen(x))))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class Encoder(nn.Module):
+    """Token ids [batch, tokens] to vectors [batch, tokens, width]."""
+
+    def __init__(self, config: dict[str, int]) -> None:
+        super().__init__()
+        width = config["hidden_size"]
+        self.words = nn.Embedding(config["vocab_size"], width)
+        self.positions = nn.Embedding(config["max_position_embeddings"], width)
+        self.segment = nn.Parameter(torch.zeros(width))
+        self.norm = nn.LayerNorm(width, eps=1e-12)
+        self.layers = nn.ModuleList(
+            Layer(width, config["num_attention_heads"], config["intermediate_size"])
+            for _ in range(config["num_hidden_layers"])
+        )
+
+    def forward(self, ids: Tensor) -> Tensor:
+        positions = self.positions.weight[: ids.shape[1]]
+        x = self.norm(self.words(ids) + positions + self.segment)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class Sequence(nn.Module):
+    """A head over the whole window: [CLS], the mean, and the tokens that a learned query attends to."""
+
+    def __init__(self, width: int, labels: int) -> None:
+        super().__init__()
+        self.attend = nn.Linear(width, 1)
+        self.dropout = nn.Dropout(0.1)
+        self.hidden = nn.Linear(3 * width, width)
+        self.out = nn.Linear(width, labels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights = self.attend(x).softmax(1)
+        pooled = torch.cat([x[:, :1], x.mean(1, True), (weights * x).sum(1, True)], dim=-1)
+        logits: Tensor = self.out(self.dropout(nn.functional.gelu(self.hidden(pooled))))
+        return logits[:, 0]
+
+
+class Guard(nn.Module):
+    """Logits of all heads: injection [batch, 1], toxicity [batch, 9], entities [batch, tokens, 9]."""
+
+    def __init__(self, config: dict[str, int]) -> None:
+        super().__init__()
+        width = config["hidden_size"]
+        self.encoder = Encoder(config)
+        self.injection = Sequence(width, 1)
+        self.toxicity = Sequence(width, len(TOXICITY))
+        self.entities = nn.Linear(width, len(TAGS))
+
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x = self.encoder(ids)
+        return self.injection(x), self.toxicity(x), self.entities(x)
+
+    def head(self, name: str, ids: Tensor) -> Tensor:
+        """The logits of one head alone."""
+        logits: Tensor = getattr(self, name)(self.encoder(ids))
+        return logits
+
+
+def pretrained(folder: Path | None = None) -> Guard:
+    """A guard on the pretrained encoder, its heads fresh."""
+    folder = folder or base_model()
+    model = Guard(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    weights = load_file(str(folder / "model.safetensors"))
+    renamed = {_ours(name): tensor for name, tensor in weights.items()}
+    segment = renamed.pop("segments")[0]
+    renamed = {name: tensor for name, tensor in renamed.items() if not name.startswith(("pooler", "ids"))}
+    model.encoder.load_state_dict(renamed | {"segment": segment})
+    return model
+
+
+def _ours(name: str) -> str:
+    """The name of a published weight in this module's terms."""
+    for theirs, ours in (
+        ("embeddings.word_embeddings", "words"),
+        ("embeddings.position_embeddings", "positions"),
+        ("embeddings.token_type_embeddings.weight", "segments"),
+        ("embeddings.position_ids", "ids"),
+        ("embeddings.LayerNorm", "norm"),
+        ("encoder.layer", "layers"),
+        ("attention.self.", ""),
+        ("attention.output.dense", "out"),
+        ("attention.output.LayerNorm", "attention_norm"),
+        ("intermediate.dense", "widen"),
+        ("output.dense", "narrow"),
+        ("output.LayerNorm", "norm"),
+    ):
+        name = name.replace(theirs, ours)
+    return name

@@ -1,0 +1,61 @@
+"""Logits of an exported model, window by window, as the service computes them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer
+from tqdm import tqdm
+
+from training.tokens import framed, windows
+
+BATCH = 16
+Logits = NDArray[np.float32]
+
+
+class Model:
+    """An ONNX file and its tokenizer."""
+
+    def __init__(self, path: Path, tokenizer: Path, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        self.session = onnxruntime.InferenceSession(
+            str(path),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=["SkipLayerNormFusion"],
+        )
+        self.tokenizer = Tokenizer.from_file(str(tokenizer))
+
+    def windows(self, texts: Sequence[str], output: str) -> list[list[Logits]]:
+        """For each text the logits of each of its windows: [labels], or [tokens, labels] without the framing."""
+        encodings = self.encode(texts)
+        groups: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        ranges = [windows(len(encoding.ids)) for encoding in encodings]
+        found: list[list[Logits]] = [[np.empty(0, np.float32)] * len(each) for each in ranges]
+        for text, each in enumerate(ranges):
+            for index, (start, end) in enumerate(each):
+                groups[end - start].append((text, index))
+        parts = [group[i : i + BATCH] for _, group in sorted(groups.items()) for i in range(0, len(group), BATCH)]
+        for part in tqdm(parts, desc=output, mininterval=20, leave=False):
+            ids = [framed(encodings[text].ids[slice(*ranges[text][index])]) for text, index in part]
+            logits: Any = self.session.run([output], {"input_ids": np.array(ids, dtype=np.int64)})[0]
+            for (text, index), row in zip(part, logits, strict=True):
+                found[text][index] = row[1:-1] if row.ndim == 2 else row
+        return found
+
+    def encode(self, texts: Sequence[str]) -> list[Encoding]:
+        encodings: list[Encoding] = self.tokenizer.encode_batch(list(texts))
+        return encodings
+
+
+def highest(found: Sequence[Sequence[Logits]], penalty: float = 0.0) -> NDArray[np.float64]:
+    """The logits [texts, labels]: the maximum over the windows, less `penalty` times the logarithm of their number."""
+    return np.array([np.max(each, axis=0) - penalty * np.log(len(each)) for each in found], dtype=np.float64)

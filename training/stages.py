@@ -1,0 +1,87 @@
+"""The stages in order, and what each reads and writes."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+
+from training import sources
+
+
+def _split(options: Namespace) -> sources.Split:
+    return sources.split(sources.read_table(), _listed(options.licences), _listed(options.hold_out))
+
+
+def _listed(text: str) -> list[str]:
+    return [part for part in text.split(",") if part]
+
+
+def data(options: Namespace) -> object:
+    from training import data as stage
+
+    return stage.run(options.data, options.work, _split(options))
+
+
+def augment(options: Namespace) -> object:
+    from training import augment as stage
+
+    return stage.run(options.work)
+
+
+def train(options: Namespace) -> object:
+    from training import train as stage
+
+    table = sources.read_table()
+    return stage.run(options.work, table, options.rounds, options.scale, options.processes, options.start)
+
+
+def export(options: Namespace) -> object:
+    from training import export as stage
+
+    return stage.run(options.work, options.out)
+
+
+def quantize(options: Namespace) -> object:
+    from training import quantize as stage
+
+    report = stage.run(options.work, options.out)
+    options.results.mkdir(parents=True, exist_ok=True)
+    (options.results / "guard_quantization.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def calibrate(options: Namespace) -> object:
+    from training import calibrate as stage
+
+    return stage.run(options.work, options.out, options.results)
+
+
+def evaluate(options: Namespace) -> object:
+    from training import evaluate as stage
+
+    return stage.run(options.work, options.out, options.results)
+
+
+def card(options: Namespace) -> object:
+    from training import card as stage
+
+    return stage.run(options.work, options.out, options.results, _split(options))
+
+
+STAGES: Mapping[str, Callable[[Namespace], object]] = {
+    "data": data,
+    "augment": augment,
+    "train": train,
+    "export": export,
+    "quantize": quantize,
+    "calibrate": calibrate,
+    "evaluate": evaluate,
+    "card": card,
+}
+ORDER = tuple(STAGES)
+
+
+def run(stage: str, options: Namespace) -> None:
+    """Runs one stage and prints what it reports."""
+    print(json.dumps({stage: STAGES[stage](options)}, default=str), flush=True)

