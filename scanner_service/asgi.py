@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -80,14 +80,12 @@ class Service:
             vault=vault,
             ready=lambda: pool.ready and not self.is_stopping(),
         )
-        sampling = asyncio.create_task(_sample(pool, metrics))
         try:
             await pool.start()
+            sampling = asyncio.create_task(_sample(pool, metrics))
             yield
-        finally:
             sampling.cancel()
-            with suppress(asyncio.CancelledError):
-                await sampling
+        finally:
             await pool.aclose()
             engine.close()
 

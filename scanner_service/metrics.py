@@ -12,11 +12,14 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from scanner_service.findings import ScanResult
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each, that nobody reads
 
 # A scanner could make a label of anything; what is over this number, or no label at all, is counted as OTHER.
 MAX_LABELS = 200

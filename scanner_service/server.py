@@ -65,6 +65,7 @@ _longest_request = _loaded.body_timeout_seconds + _loaded.scan_timeout_seconds
 graceful_timeout = math.ceil(_longest_request) + 5
 timeout = max(30, math.ceil(_longest_request) + 5)  # of the heartbeat, and of a body that stalls
 asgi_disconnect_grace_period = 1
+worker_connections = 768  # see `connections`; a process commonly has 1,024 file handles
 
 limit_request_line = 4094
 limit_request_fields = 64
@@ -91,7 +92,12 @@ def on_starting(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """In a worker, once the application is loaded: `/readyz` must know when the worker stops."""
+    """In a worker, once the application is loaded: bound its connections, and tell `/readyz` when the worker stops."""
+    from gunicorn.workers import gasgi  # type: ignore[import-untyped]
+
+    from scanner_service.connections import BoundedProtocol
+
+    gasgi.ASGIProtocol = BoundedProtocol
     worker.asgi.is_stopping = lambda: not worker.alive
 
 

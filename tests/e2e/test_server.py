@@ -9,10 +9,12 @@ import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import httpx2
 import pytest
 
+from scanner_service.connections import HEADER_SECONDS
 from tests.e2e.conftest import KEY, MANIFEST, POLICIES, configured, running
 
 AUTHORIZED = {"authorization": f"Bearer {KEY}"}
@@ -222,3 +224,31 @@ def test_a_key_is_made_on_request_and_printed_with_a_command_that_works(tmp_path
         answer = httpx2.post(url, headers=headers, content=options[5].replace("Ignore", "ATTACK"))
         assert answer.json()["is_valid"] is False
     assert key not in "".join(line for line in server.output.splitlines() if line.startswith("{"))
+
+
+def test_a_caller_that_does_not_say_what_it_wants_is_hung_up_on(server):
+    def wait(said):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=HEADER_SECONDS + 5) as connection:
+            connection.sendall(said)
+            return timed(lambda: connection.recv(1))
+
+    with ThreadPoolExecutor() as threads:
+        waited = list(threads.map(wait, [b"", b"POST /analyze/prompt HTTP/1.1\r\nHost: te"]))
+    assert [received for received, _ in waited] == [b"", b""]
+    assert all(HEADER_SECONDS - 0.5 < seconds < HEADER_SECONDS + 3 for _, seconds in waited)
+
+
+def test_connections_over_the_limit_are_hung_up_on_and_the_others_served(tmp_path):
+    asked = b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n"
+    environment = configured(tmp_path, POLICIES) | {"GUNICORN_CMD_ARGS": "--worker-connections=20"}
+    with running(tmp_path, environment) as server, ExitStack() as opened:
+        address = ("127.0.0.1", server.port)
+        kept = [opened.enter_context(socket.create_connection(address, timeout=10)) for _ in range(20)]
+        for connection in kept:
+            connection.sendall(asked)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        with socket.create_connection(address, timeout=10) as one_too_many:
+            assert one_too_many.recv(1) == b""
+        for connection in kept:
+            connection.sendall(asked)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")

@@ -1,4 +1,5 @@
 from importlib.metadata import version
+from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -42,3 +43,11 @@ def test_metrics_ask_for_a_credential_if_told_to(make_world):
     client = make_world(metrics_require_key=True).client
     assert client.get("/metrics").status_code == 200
     assert client.get("/metrics", headers={"authorization": ""}).status_code == 401
+
+
+def test_every_metric_is_documented(client):
+    documented = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+    for family in text_string_to_metric_families(client.get("/metrics").text):
+        if family.name.startswith("scanner_"):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            assert f"`{name}`" in documented
