@@ -135,6 +135,13 @@ def test_a_body_over_the_limit_is_refused_by_its_announcement(server):
     assert seconds < 0.5
 
 
+@pytest.mark.parametrize(("key", "status"), [(KEY, 413), (None, 401)])
+def test_a_caller_that_sends_everything_before_it_listens_gets_its_answer(server, key, status):
+    # Hanging up on a body that is still arriving resets the connection, and the answer would be lost with it.
+    request = head("Content-Length: 5000000", key=key) + b"a" * 5_000_000
+    assert exchange(server, request)[0] == status
+
+
 def test_a_large_body_that_was_sent_anyway_gets_its_answer(server):
     assert_refused(server.post("/analyze/prompt", json={"prompt": "a" * 1_000_000}), 413, "request_too_large")
     assert_refused(server.post("/analyze/prompt", None, json={"prompt": "a" * 1_000_000}), 401, "unauthorized")
