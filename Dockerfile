@@ -46,6 +46,7 @@ ENV PATH=/opt/scanner-service/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp \
+    ORT_DISABLE_TELEMETRY=1 \
     SCANNER_BIND=0.0.0.0:8000 \
     SCANNER_MODELS=/opt/scanner-service/models/manifest.toml
 USER 10001:10001
