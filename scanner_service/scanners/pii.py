@@ -40,7 +40,8 @@ DEFAULT_ENTITIES = (
     "US_PASSPORT",
     "US_SSN",
 )
-DEFAULT_MODEL_ENTITIES = ("LOCATION", "PERSON")
+# Places are not among them: without "France", a question about France is none.
+DEFAULT_MODEL_ENTITIES = ("PERSON",)
 
 # Full-width digits and characters without width hide an address from a pattern, but not from a reader.
 _VIEWS = ("raw", "normalized")
