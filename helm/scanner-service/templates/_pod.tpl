@@ -73,6 +73,7 @@ volumeMounts:
 - name: scanner-service-credentials
   secret:
     secretName: {{ include "scanner-service.secretName" . }}
+    optional: false
     items:
       - key: api-keys
         path: api-keys
