@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from types import TracebackType
 
 from scanner_service import registry
 from scanner_service.assembly import assemble
+from scanner_service.calibrate import measuring
 from scanner_service.engine import Engine
 from scanner_service.findings import Action, Finding, ScanResult
 from scanner_service.policy import Rule
@@ -48,8 +48,7 @@ class Shipped:
 
     def findings(self, text: str, rules: Sequence[Rule]) -> Mapping[str, Sequence[Finding]]:
         """Everything that *rules* see, whatever its score, by rule."""
-        bare = [replace(rule, threshold=0.0, thresholds={}, action=Action.ALLOW) for rule in rules]
-        results = self.scan(text, bare).results
+        results = self.scan(text, [measuring(rule) for rule in rules]).results
         if failed := [one.scanner for one in results if one.error]:
             raise RuntimeError(f"could not run: {', '.join(failed)}")
         return {one.scanner: one.findings for one in results}

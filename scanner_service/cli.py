@@ -1,4 +1,4 @@
-"""The command `scanner-service`: serve, scan, check."""
+"""The command `scanner-service`: serve, scan, calibrate, check."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from scanner_service.engine import Engine
 from scanner_service.errors import ConfigError, ScannerServiceError
 from scanner_service.findings import ScanResult
 from scanner_service.policy import Policy, Rule
+from scanner_service.policy_file import with_thresholds
 
 BLOCKED, FAILED = 1, 2
 
@@ -50,6 +51,18 @@ def _parser() -> argparse.ArgumentParser:
     scan.add_argument("--output", action="store_true", help="the text is an output, not a prompt")
     scan.add_argument("--json", action="store_true", help="print the answer that the service would give")
     scan.set_defaults(run=_scan)
+
+    choose = commands.add_parser("calibrate", help="choose the thresholds of a rule on your own traffic")
+    choose.add_argument(
+        "--benign", type=Path, required=True, metavar="FILE", help="harmless texts, one a line or .jsonl"
+    )
+    choose.add_argument("--attacks", type=Path, metavar="FILE", help="texts that should be stopped, likewise")
+    choose.add_argument("--target-fpr", type=_share, default=0.005, metavar="SHARE", help="of benign texts, 0.005")
+    choose.add_argument("--policy", help="a policy of the configuration, instead of its default")
+    choose.add_argument("--rule", default="prompt_injection", help="a rule of its chain, prompt_injection")
+    choose.add_argument("--output", action="store_true", help="a rule for outputs, not for prompts")
+    choose.add_argument("--write", type=Path, metavar="CONFIG", help="a policy file to write the thresholds into")
+    choose.set_defaults(run=_calibrate)
 
     check = commands.add_parser("check", help="read a configuration as the service would, and show its chains")
     check.add_argument("config", nargs="?", metavar="CONFIG", help="instead of the file that SCANNER_CONFIG names")
@@ -103,15 +116,45 @@ def _scan(parsed: argparse.Namespace) -> int:
     from scanner_service.http.wire import check_text
 
     assembly = assemble(os.environ)
-    name = parsed.policy or assembly.config.default_policy
-    if name not in assembly.policies:
-        raise ConfigError(f"there is no policy `{name}`; there are: {', '.join(assembly.policies)}")
-    policy = assembly.policies[name]
+    policy = _policy(assembly, parsed.policy)
     text = parsed.text if parsed.file is None else _read(parsed.file)
     check_text(text, "the text")
     result = asyncio.run(_scan_once(assembly, policy.output if parsed.output else policy.prompt, text))
     print(_as_json(result, policy, output=parsed.output) if parsed.json else _as_table(result))
     return 0 if result.is_valid else BLOCKED
+
+
+def _policy(assembly: Assembly, name: str | None) -> Policy:
+    name = name or assembly.config.default_policy
+    if name not in assembly.policies:
+        raise ConfigError(f"there is no policy `{name}`; there are: {', '.join(assembly.policies)}")
+    return assembly.policies[name]
+
+
+def _calibrate(parsed: argparse.Namespace) -> int:
+    from scanner_service.calibrate import calibrate, read_texts
+
+    assembly = assemble(os.environ)
+    policy = _policy(assembly, parsed.policy)
+    rules = {rule.name: rule for rule in (policy.output if parsed.output else policy.prompt)}
+    if parsed.rule not in rules:
+        raise ConfigError(f"there is no rule `{parsed.rule}`; there are: {', '.join(rules)}")
+    content = _read(str(parsed.write)) if parsed.write else ""
+    benign = read_texts(parsed.benign)
+    attacks = read_texts(parsed.attacks) if parsed.attacks else []
+    chosen = asyncio.run(calibrate(assembly, rules[parsed.rule], benign, attacks, parsed.target_fpr))
+    if parsed.write:
+        direction = "output" if parsed.output else "prompt"
+        parsed.write.write_text(with_thresholds(content, policy.name, direction, parsed.rule, chosen), "utf-8")
+        print(f"written to {parsed.write}")
+    return 0
+
+
+def _share(value: str) -> float:
+    share = float(value)
+    if not 0 <= share < 1:
+        raise argparse.ArgumentTypeError("a share is at least 0 and under 1")
+    return share
 
 
 async def _scan_once(assembly: Assembly, rules: Sequence[Rule], text: str) -> ScanResult:

@@ -34,6 +34,11 @@ class Finding:
     span: Span
     view: str = "raw"
 
+    def __post_init__(self) -> None:
+        # Held against a threshold, what is no number would look harmless.
+        if not 0 <= self.score <= 1:
+            raise ValueError("a score is a number from 0 to 1")
+
 
 @dataclass(frozen=True, slots=True)
 class ScannerResult:

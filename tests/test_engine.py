@@ -1,4 +1,5 @@
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 
@@ -168,3 +169,10 @@ def test_a_scanner_sees_the_prompt_of_an_output():
 
     assert not scan([rule(Echo())], "you said: hello", prompt="hello").is_valid
     assert scan([rule(Echo())], "you said: hello").is_valid
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -0.1, 1.1])
+def test_a_score_that_is_none_is_a_failure_and_not_a_low_one(word_rule, score):
+    result = scan([word_rule("text", score=score)])
+    assert not result.is_valid
+    assert result.results[0].error == "scanner_failed"

@@ -90,16 +90,21 @@ def test_the_service_writes_no_file_and_the_image_brings_none(container: Contain
 
 def test_several_workers_count_together_and_fit_into_the_memory():
     with running(SCANNER_WORKERS="2") as one, one.client() as client:
-        for number in range(20):
-            assert client.post("/analyze/prompt", json={"prompt": f"Number {number}"}).status_code == 200
-        counted = re.search(r'scanner_scans_total{.*verdict="valid"} (\S+)', client.get("/metrics").text)
-        assert counted
-        assert float(counted[1]) == 20
-        mapped = "for p in $(grep -l '[g]unicorn' /proc/[0-9]*/cmdline); do cat ${p%cmdline}smaps_rollup; done"
-        used = [int(kib) for kib in re.findall(r"^Pss:\s+(\d+)", one.inside("sh", "-c", mapped), re.MULTILINE)]
-        print(f"\nPSS of master and workers in MiB: {[round(kib / 1024) for kib in used]}")
-        assert len(used) == 3
-        assert sum(used) < 1024 * 1024
+        # Prompts of about 100 to 25,000 tokens; the longest that the policy lets in is 32,768.
+        for size in (100, 1_000, 5_000, 25_000) * 5:
+            answer = client.post("/analyze/prompt", json={"prompt": "The quick brown fox jumps. " * (size // 6)})
+            assert answer.status_code == 200, answer.text
+        counted = re.findall(
+            r'^scanner_scans_total{.*direction="prompt".*} (\S+)', client.get("/metrics").text, re.MULTILINE
+        )
+        assert sum(map(float, counted)) == 20
+        mapped = "for p in $(grep -l '[g]unicorn' /proc/[0-9]*/cmdline); do cat ${p%cmdline}%s; done"
+        now = re.findall(r"^Pss:\s+(\d+)", one.inside("sh", "-c", mapped.replace("%s", "smaps_rollup")), re.MULTILINE)
+        most = re.findall(r"^VmHWM:\s+(\d+)", one.inside("sh", "-c", mapped.replace("%s", "status")), re.MULTILINE)
+    print(f"\nmaster and workers in MiB: PSS {[int(kib) // 1024 for kib in now]}", end="")
+    print(f", highest RSS {[int(kib) // 1024 for kib in most]}")
+    assert len(now) == len(most) == 3
+    assert sum(map(int, now)) < 1024 * 1024
 
 
 def test_a_configuration_that_is_wrong_ends_the_container_with_its_reason(tmp_path):

@@ -1,5 +1,6 @@
 import random
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_windows_cover_every_token_with_the_overlap_and_none_is_short(length):
     assert {i for start, end in found for i in range(start, end)} == set(range(length))
     if length > 126:
         assert {end - start for start, end in found} == {126}
-        assert all(first[1] - second[0] >= 32 for first, second in zip(found, found[1:], strict=False))
+        assert all(first[1] - second[0] >= 32 for first, second in pairwise(found))
 
 
 def test_only_windows_that_hold_the_planted_attack_are_positive():

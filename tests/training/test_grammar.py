@@ -29,7 +29,7 @@ def test_the_same_seed_writes_the_same_sentences_and_another_seed_others():
 def test_the_attack_grammar_does_not_repeat_itself():
     grammar, _ = read_grammar("attacks")
     rng = random.Random(0)
-    assert len({grammar.sentence(rng) for _ in range(2_000)}) > 1_900
+    assert len({grammar.sentence(rng) for _ in range(2_000)}) > 1_700
 
 
 def test_a_line_that_names_an_unknown_rule_is_refused(tmp_path, monkeypatch):

@@ -1,0 +1,93 @@
+"""The command `scanner-service calibrate`: thresholds for a rule, chosen on one's own traffic."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from scanner_service.assembly import Assembly
+from scanner_service.calibration import LabelScores, choose_thresholds, rate
+from scanner_service.engine import Engine
+from scanner_service.errors import ConfigError, ModelError
+from scanner_service.findings import Action
+from scanner_service.policy import Rule
+
+PROGRESS_EVERY = 50
+ENOUGH = 1000  # harmless texts; with fewer, a rate of half a percent rests on a handful of them
+
+
+class _Line(msgspec.Struct):
+    text: str
+
+
+def read_texts(path: Path) -> list[str]:
+    """
+    The texts in a file: one for each line, or the field `text` of each line if the file is JSON Lines.
+
+    Raises:
+        ConfigError: if it cannot be read, holds no text, or a line of JSON Lines has no `text`.
+    """
+    try:
+        lines = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
+        texts = [msgspec.json.decode(line, type=_Line).text for line in lines] if path.suffix == ".jsonl" else lines
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {type(error).__name__}") from None
+    except msgspec.DecodeError:
+        raise ConfigError(f"{path}: not JSON Lines with a field `text` in each") from None
+    if not texts:
+        raise ConfigError(f"{path}: holds no text")
+    return texts
+
+
+async def calibrate(
+    assembly: Assembly, rule: Rule, benign: Sequence[str], attacks: Sequence[str], target_fpr: float
+) -> Mapping[str, float]:
+    """
+    Choose thresholds for every label of *rule* and print what follows from them.
+
+    Raises:
+        ModelError: if a text could not be scanned.
+    """
+    pool = assembly.make_pool()
+    engine = Engine(pool, assembly.config.scan_timeout_seconds)
+    try:
+        await pool.start()
+        harmless = [scores async for scores in _measure(engine, rule, benign, "benign")]
+        harmful = [scores async for scores in _measure(engine, rule, attacks, "attacks")]
+    finally:
+        engine.close()
+        await pool.aclose()
+    labels = sorted({label for scores in [*harmless, *harmful] for label in scores})
+    chosen = choose_thresholds(harmless, labels, target_fpr)
+    print(f"{'label':<24}{'threshold':>10}  benign stopped")
+    for label, threshold in chosen.items():
+        print(f"{label:<24}{threshold:>10.6f}  {rate(harmless, {label: threshold})}")
+    print(f"\nby any label: {rate(harmless, chosen)} of benign texts, {rate(harmful, chosen)} of attacks")
+    before = {label: rule.thresholds.get(label, rule.threshold) for label in labels}
+    print(f"until now:    {rate(harmless, before)} of benign texts, {rate(harmful, before)} of attacks")
+    if len(harmless) < ENOUGH:
+        print(f"\n{len(harmless)} benign texts are few: the interval says how little is known. {ENOUGH} are enough.")
+    return chosen
+
+
+def measuring(rule: Rule) -> Rule:
+    """*rule* as a measuring device: it reports every score and does nothing about it."""
+    return replace(rule, threshold=0.0, thresholds={}, action=Action.ALLOW, stops=False)
+
+
+async def _measure(engine: Engine, rule: Rule, texts: Sequence[str], name: str) -> AsyncIterator[LabelScores]:
+    bare = measuring(rule)
+    for number, text in enumerate(texts, 1):
+        result = (await engine.scan([bare], text)).results[0]
+        if result.error:
+            raise ModelError(f"{name}, text {number}: {rule.name} could not run: {result.error}")
+        scores: dict[str, float] = {}
+        for finding in result.findings:
+            scores[finding.label] = max(finding.score, scores.get(finding.label, 0.0))
+        yield scores
+        if sys.stderr.isatty() and (number % PROGRESS_EVERY == 0 or number == len(texts)):
+            print(f"\r{name}: {number} of {len(texts)}", end="\n" if number == len(texts) else "", file=sys.stderr)
