@@ -12,7 +12,6 @@ Raw responses can't be, and are refused. Other endpoints, such as embeddings, pa
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -56,11 +55,13 @@ def guard(client: T, scanner: Client | AsyncClient | None = None) -> T:
     if isinstance(scanner, AsyncClient) is not is_async:
         raise TypeError("AsyncOpenAI needs an AsyncClient, OpenAI a Client")
     kind, mixin = type(client), _GuardedAsync if is_async else _Guarded
-    guarded = copy.copy(client)
-    for name in [name for name in vars(guarded) if isinstance(getattr(kind, name, None), functools.cached_property)]:
-        del vars(guarded)[name]  # these are bound to the client that is not guarded
-    guarded.__class__ = type(f"Guarded{kind.__name__}", (mixin, kind), {"_scanner": scanner})
-    return guarded
+    guarded_kind = type(f"Guarded{kind.__name__}", (mixin, kind), {"_scanner": scanner})
+    guarded = guarded_kind.__new__(guarded_kind)
+    for name, value in vars(client).items():
+        # What the SDK makes on first use is bound to the client that it was made for.
+        if not isinstance(getattr(kind, name, None), functools.cached_property):
+            vars(guarded)[name] = value
+    return guarded  # type: ignore[no-any-return]
 
 
 def _endpoint(options: Any, *, stream: bool) -> _Endpoint | None:

@@ -1,0 +1,115 @@
+"""Requests and answers in OpenAI's format, walked through."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from scanner_client import MaliciousPrompt
+from scanner_client.integrations import chat
+from scanner_client.testing import Answer, FakeScanner, blocked, redacted
+
+VALUE = 'Ada "Countess" \\ Lovelace'
+
+
+def answer(text):
+    if "attack" in text:
+        return blocked("prompt_injection")
+    return redacted(text.replace("Ada", "[P_1]"), {"[P_1]": VALUE}) if "Ada" in text else Answer()
+
+
+@pytest.fixture
+def fake():
+    return FakeScanner(answer)
+
+
+def asks(walk):
+    """The texts that *walk* asks about, each answered in capitals, and its result."""
+    asked = []
+    try:
+        ask = next(walk)
+        while True:
+            asked.append(ask.text)
+            ask = walk.send(ask.text.upper())
+    except StopIteration as end:
+        return asked, end.value
+
+
+def test_everything_that_the_developer_did_not_write_is_asked_about():
+    messages = [
+        {"role": "system", "content": "system"},
+        {"role": "developer", "content": "developer"},
+        {"role": "user", "content": "user", "name": "n"},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "part"}, {"type": "image_url", "image_url": {"url": "x"}}],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}}],
+        },
+        {"role": "tool", "content": "tool", "tool_call_id": "1"},
+        {"role": "unheard of", "content": "unknown"},
+        {"role": "user", "content": " "},
+    ]
+    body = {"model": "m", "messages": messages, "temperature": 0}
+    asked, safe = asks(chat.chat_request(body))
+    assert asked == ["user", "part", "{}", "tool", "unknown"]
+    assert [message["content"] for message in safe["messages"]] == [
+        "system",
+        "developer",
+        "USER",
+        [{"type": "text", "text": "PART"}, {"type": "image_url", "image_url": {"url": "x"}}],
+        None,
+        "TOOL",
+        "UNKNOWN",
+        " ",
+    ]
+    assert safe["model"] == "m"
+    assert body["messages"] == messages
+    assert messages[2]["content"] == "user"
+
+
+def test_inputs_of_responses_are_asked_about():
+    assert asks(chat.responses_request({"input": "text"}))[0] == ["text"]
+    items = [
+        {"role": "developer", "content": "trusted"},
+        {
+            "role": "user",
+            "content": [{"type": "input_text", "text": "part"}, {"type": "input_image", "image_url": "x"}],
+        },
+        {"type": "function_call", "arguments": '{"a": 1}', "name": "f", "call_id": "1"},
+        {"type": "function_call_output", "output": "result", "call_id": "1"},
+        {"type": "custom_tool_call", "input": "custom", "call_id": "2"},
+    ]
+    assert asks(chat.responses_request({"input": items}))[0] == ["part", '{"a": 1}', "result", "custom"]
+
+
+def test_prompts_of_plain_completions_are_asked_about_and_numbers_are_refused():
+    assert asks(chat.completion_request({"prompt": ["a", "b"]})) == (["a", "b"], {"prompt": ["A", "B"]})
+    with pytest.raises(TypeError, match="token numbers"):
+        asks(chat.completion_request({"prompt": [1, 2]}))
+
+
+def test_values_with_quotes_are_restored_into_json_that_stays_json(fake):
+    client = fake.client()
+    _, prompt = chat.run(chat.chat_request({"messages": [{"role": "user", "content": "I am Ada"}]}), client)
+    arguments = json.dumps({"to": ["Dear [P_1]"], "count": 3, "nested": {"name": "[P_1]"}})
+    safe, _ = chat.run(chat.strings(arguments, is_output=True), client, prompt)
+    assert json.loads(safe) == {"to": [f"Dear {VALUE}"], "count": 3, "nested": {"name": VALUE}}
+    assert chat.run(chat.strings("no json [P_1]", is_output=True), client, prompt)[0] == f"no json {VALUE}"
+
+
+def test_one_attack_anywhere_stops_the_walk(fake):
+    messages = [{"role": "user", "content": "hello"}, {"role": "tool", "content": "an attack"}]
+    with pytest.raises(MaliciousPrompt):
+        chat.run(chat.chat_request({"messages": messages}), fake.client())
+
+
+def test_a_later_message_without_values_keeps_the_values_of_earlier_ones(fake):
+    messages = [{"role": "user", "content": "I am Ada"}, {"role": "user", "content": "hello"}]
+    client = fake.client()
+    _, prompt = chat.run(chat.chat_request({"messages": messages}), client)
+    assert client.check_output("[P_1]", prompt=prompt).sanitized_output == VALUE
