@@ -3,15 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test check format bench clean
+.PHONY: help serve test check format bench tools chart constraints image-test clean
 
 help: ## what there is to call
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 serve: $(VENV)/.service ## start the service on 127.0.0.1:8000 (SCANNER_BIND, SCANNER_API_KEYS)
 	@$(BIN)/scanner-service serve --make-key
 
-test: $(VENV)/.dev ## run all tests
+test: $(VENV)/.dev $(VENV)/.tools ## run all tests
 	@$(BIN)/pytest $(ARGS)
 
 check: $(VENV)/.dev ## format, lint, types
@@ -21,6 +21,18 @@ check: $(VENV)/.dev ## format, lint, types
 
 format: $(VENV)/.dev ## rewrite the code in the house's format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+tools: $(VENV)/.tools ## install helm, hadolint and what else checks the deployment
+
+chart: $(VENV)/.dev $(VENV)/.tools ## write what is generated in helm/: the schema of `config`, the rendered example
+	@$(BIN)/python deploy/values_schema.py
+	@deploy/example.sh > $(VENV)/chat.yaml && mv $(VENV)/chat.yaml helm/examples/kustomize/chat.yaml
+
+constraints: $(VENV)/.tools ## pin what the image installs (ARGS=--upgrade)
+	@deploy/constraints.sh $(ARGS)
+
+image-test: $(VENV)/.dev $(VENV)/.tools ## build the image, run it and the chart's pods (root, minutes)
+	@deploy/test_image.sh $(ARGS)
 
 clean: ## remove the virtual environment and every cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -40,4 +52,10 @@ $(VENV)/.service: $(VENV)/bin/python pyproject.toml
 $(VENV)/.dev: $(VENV)/.service scanner_client/pyproject.toml
 	@echo "installing what the tests need (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable ./scanner_client
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/bin/python deploy/tools.txt
+	@echo "installing what the deployment is checked with (once) ..."
+	@$(BIN)/python -m venv $(VENV)/tools
+	@$(VENV)/tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/tools.txt
 	@touch $@

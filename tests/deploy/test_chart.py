@@ -135,7 +135,7 @@ def test_the_policy_that_ships_is_one_that_the_chart_accepts(helm):
 def test_the_schema_knows_the_configuration_of_this_version():
     schema = json.loads(values_schema.SCHEMA.read_text("utf-8"))
     expected = values_schema.text(values_schema.with_config(schema))
-    assert values_schema.SCHEMA.read_text("utf-8") == expected, "run: .venv/bin/python deploy/values_schema.py"
+    assert values_schema.SCHEMA.read_text("utf-8") == expected, "run: make chart"
 
 
 def test_every_value_is_in_the_schema_and_the_other_way_round():

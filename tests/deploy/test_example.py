@@ -21,7 +21,7 @@ def example(*options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_what_kustomize_reads_is_what_helm_renders():
-    assert RENDERED.read_text("utf-8") == example().stdout, "run: make example"
+    assert RENDERED.read_text("utf-8") == example().stdout, "run: make chart"
     kustomization = yaml.safe_load((RENDERED.parent / "kustomization.yaml").read_text("utf-8"))
     assert kustomization["resources"] == [RENDERED.name]
 
