@@ -14,7 +14,7 @@ from pathlib import Path
 from training import documents, entities, toxic
 from training.grammar import Grammar, read_grammar
 from training.noise import disturb
-from training.plant import carrier, clean, planted
+from training.plant import Carrier, carrier, clean, planted
 from training.rows import Attack, Row, read_rows, write_rows
 
 SEED = 20261121
@@ -29,6 +29,7 @@ PROSE = (
     "wikipedia_context_toxicity",
 )
 
+PLANTED = {"planted": 45, "typed": 27, "naive": 13, "request": 5, "misplaced": 10}  # shares in percent
 PROMPTS = ("sharegpt_first_turn", "intent_utterances", "agent_user_queries", "gsm8k", "wildguardtrain_safe")
 
 
@@ -41,10 +42,10 @@ def run(work: Path, scale: float = 1.0) -> dict[str, int]:
 
 def generate(rows: Sequence[Row], rng: random.Random, scale: float) -> Iterator[Row]:
     """All generated rows, a function of the published rows and the seed."""
-    attacks, naive_roots = read_grammar("attacks")
+    attacks, _ = read_grammar("attacks")
     benign, _ = read_grammar("benign")
     yield from worded(rows, attacks, benign, rng, round(12_000 * scale))
-    yield from surrounded(rows, attacks, benign, naive_roots, rng, round(26_000 * scale))
+    yield from surrounded(rows, attacks, benign, rng, round(26_000 * scale))
     yield from manuals(rng)
     yield from prose(rows, rng, round(6_000 * scale))
     yield from toxic.generated(rows, benign, rng, round(8_000 * scale))
@@ -52,7 +53,7 @@ def generate(rows: Sequence[Row], rng: random.Random, scale: float) -> Iterator[
 
 
 def worded(rows: Sequence[Row], attacks: Grammar, benign: Grammar, rng: random.Random, count: int) -> Iterator[Attack]:
-    """Attacks as a user would type them, some after an ordinary prompt, and harmless texts with the same trigger words."""
+    """Attacks as a user would type them, some after an ordinary prompt; harmless texts with the same trigger words."""
     prompts = [row.text for row in rows if row.source in PROMPTS and len(row.text) < 250]
     for _ in range(count):
         text = attacks.sentence(rng)
@@ -69,41 +70,69 @@ def worded(rows: Sequence[Row], attacks: Grammar, benign: Grammar, rng: random.R
 
 
 def surrounded(
-    rows: Sequence[Row],
-    attacks: Grammar,
-    benign: Grammar,
-    roots: dict[str, dict[str, float]],
-    rng: random.Random,
-    count: int,
+    rows: Sequence[Row], attacks: Grammar, benign: Grammar, rng: random.Random, count: int
 ) -> Iterator[Attack]:
     """Pairs: an attack planted in a carrier, and a clean carrier (half of the time the very same one)."""
-    wrappers, more = read_grammar("carriers")
-    texts, harmless = ordinary(rows), list(imperatives(rows, benign, rng))
-    typed = [r.text for r in rows if isinstance(r, Attack) and r.label and r.kind == "direct" and len(r.text) < 300]
-    actions = [r.text for r in rows if r.source == "agent_user_queries" and len(r.text) < 200]
+    places = Places(rows, benign, rng)
+    wordings = Wordings(rows, attacks, rng)
     for _ in range(count):
-        pool = harmless if rng.random() < 0.3 else texts
-        roll = rng.random()
-        place = carrier(wrappers, more["records"] if roll < 0.2 else wrappers.roots, pool, rng)
-        if roll < 0.2:
-            attack = rng.choice(actions) if roll < 0.06 else attacks.sentence(rng, roots["naive"])
-        elif roll < 0.5 and typed:
-            attack = rng.choice(typed)
-        else:
-            attack = attacks.sentence(rng, roots["planted"])
-            if rng.random() < 0.3:
-                attack = f"{attack} {attacks.sentence(rng, roots['planted'])}"
+        kind = rng.choices(list(PLANTED), list(PLANTED.values()))[0]
+        place = places.pick("records" if kind in ("naive", "request") else "any")
+        attack = wordings.pick(kind)
         yield planted(place, disturb(attack, rng) if rng.random() < 0.08 else attack, rng)
-        if rng.random() < 0.5:
-            place = carrier(wrappers, wrappers.roots, harmless if rng.random() < 0.4 else texts, rng)
-        yield clean(place)
+        yield clean(place if rng.random() < 0.5 else places.pick("any"))
+
+
+class Wordings:
+    """Attacks to plant: worded by the grammar, published ones, and requests that are only wrong where they stand."""
+
+    def __init__(self, rows: Sequence[Row], attacks: Grammar, rng: random.Random) -> None:
+        _, roots = read_grammar("attacks")
+        self.attacks, self.roots, self.rng = attacks, roots, rng
+        known = [row for row in rows if isinstance(row, Attack)]
+        self.typed = [r.text for r in known if r.label and r.kind == "direct" and len(r.text) < 300]
+        self.requests = [r.text for r in known if r.source == "agent_user_queries" and len(r.text) < 200]
+
+    def pick(self, kind: str) -> str:
+        if kind in ("typed", "request"):
+            texts = self.typed if kind == "typed" else self.requests
+            return self.rng.choice(texts) if texts else self.pick("planted")
+        text = self.attacks.sentence(self.rng, self.roots[kind])
+        twice = kind == "planted" and self.rng.random() < 0.3
+        return f"{text} {self.attacks.sentence(self.rng, self.roots[kind])}" if twice else text
+
+
+class Places:
+    """Carriers: wrappers around sentences that state something or tell people to do something, and whole passages."""
+
+    def __init__(self, rows: Sequence[Row], benign: Grammar, rng: random.Random) -> None:
+        self.wrappers, self.roots = read_grammar("carriers")
+        self.rng = rng
+        self.texts, self.harmless = ordinary(rows), list(imperatives(rows, benign, rng))
+        self.passages = [
+            piece
+            for name, text in documents.documents()
+            if not documents.is_unseen(name)
+            for piece in documents.chunks(text, 600)
+        ] + [r.text[:900] for r in rows if r.source in ("t0_task_prompts", "tasktracker_composed") and _harmless(r)]
+
+    def pick(self, kind: str) -> Carrier:
+        if kind == "any" and self.rng.random() < 0.2:
+            return Carrier(("", ""), (self.rng.choice(self.passages),), escaped=False)
+        pool = self.harmless if self.rng.random() < 0.35 else self.texts
+        roots = self.roots["records"] if kind == "records" else self.wrappers.roots
+        return carrier(self.wrappers, roots, pool, self.rng)
+
+
+def _harmless(row: Row) -> bool:
+    return not (isinstance(row, Attack) and row.label)
 
 
 def ordinary(rows: Sequence[Row]) -> list[str]:
     """Sentences of harmless rows that ask nothing: what carriers are filled with."""
     found: list[str] = []
     for row in rows:
-        if row.source in PROSE and not (isinstance(row, Attack) and row.label):
+        if row.source in PROSE and _harmless(row):
             parts = re.split(r"(?<=[.!?])\s+|\n+", row.text)
             found.extend(part.strip() for part in parts[:12] if 20 < len(part.strip()) < 300 and "?" not in part)
     return found
@@ -111,7 +140,7 @@ def ordinary(rows: Sequence[Row]) -> list[str]:
 
 def imperatives(rows: Sequence[Row], benign: Grammar, rng: random.Random) -> Iterator[str]:
     """Harmless sentences that tell somebody to do something: manuals, mail, documentation about attacks."""
-    roots = {"imperative": 3.0, "mail": 2.0, "about": 1.0, "everyday": 1.0}
+    roots = {"imperative": 3.0, "mail": 2.0, "about": 1.0}
     for _ in range(8_000):
         yield benign.sentence(rng, roots)
     for name, text in documents.documents():

@@ -90,7 +90,7 @@ def batches(samples: Iterable[Sample], seed: int) -> list[list[Sample]]:
     groups: dict[tuple[str, int], list[Sample]] = defaultdict(list)
     for sample in samples:
         groups[sample.head, len(sample.ids)].append(sample)
-    made = []
+    made: list[list[Sample]] = []
     for (_, length), group in sorted(groups.items()):
         rng.shuffle(group)
         size = max(8, min(BATCH_ROWS, BATCH_TOKENS // length))

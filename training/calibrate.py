@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from bench.metrics import wilson
 from training import manifest, unseen
-from training.predict import Model, highest
-from training.rows import TOXICITY
-from training.thresholds import threshold_for
+from training.predict import Logits, Model, highest
+from training.rows import TOXICITY, Row
+from training.thresholds import joint_thresholds, threshold_for
 
 LIMIT = 500
 TARGET_FPR = 0.005
-TAIL = 0.1  # the share of harmless windows whose excess gives the penalty
-MOST_PENALTY = 0.75
+LONG = 4  # windows of a text that counts as long
+PENALTIES = tuple(step / 20 for step in range(21))
 
 
 def run(work: Path, out: Path, results: Path, limit: int = LIMIT) -> dict[str, object]:
@@ -39,12 +39,12 @@ def run(work: Path, out: Path, results: Path, limit: int = LIMIT) -> dict[str, o
 
 
 def calibrate_injection(model: Model, samples: Sequence[unseen.Sample]) -> dict[str, object]:
-    logits = [model.windows(s.texts, "injection") for s in samples]
-    harmless = [text for s, found in zip(samples, logits, strict=True) if not s.label for text in found]
-    penalty = tail_scale([float(window[0]) for text in harmless for window in text])
-    joined = [(s, highest(found, penalty)[:, 0]) for s, found in zip(samples, logits, strict=True)]
-    positive = np.concatenate([found for s, found in joined if s.label])
-    negative = np.concatenate([found for s, found in joined if not s.label])
+    """Penalty, temperature and threshold, in this order, each from the one before."""
+    logits = [(s, model.windows(s.texts, "injection")) for s in samples]
+    harmless = [text for s, found in logits if not s.label for text in found]
+    penalty = smallest_penalty(harmless)
+    positive = np.concatenate([highest(found, penalty)[:, 0] for s, found in logits if s.label])
+    negative = highest(harmless, penalty)[:, 0]
     temperature = best_temperature(positive, negative)
     scores = [sigmoid(x / temperature) for x in negative]
     threshold = threshold_for(scores, TARGET_FPR)
@@ -58,15 +58,15 @@ def calibrate_injection(model: Model, samples: Sequence[unseen.Sample]) -> dict[
     }
 
 
-def calibrate_toxicity(model: Model, rows: Sequence[unseen.Row], limit: int) -> dict[str, object]:
+def calibrate_toxicity(model: Model, rows: Sequence[Row], limit: int) -> dict[str, object]:
     """Per label a threshold on clean prompts: the clean half of `clean_assistant_prompts` and ordinary instructions."""
     groups = unseen.toxicity(rows, limit * 2, calibration=True)
     clean = [row.text for row in groups.get("clean_assistant_prompts", ())]
     for sample in unseen.injection(rows, limit, calibration=True):
-        if sample.source in ("alpaca", "nlp_task_prompts", "code_alpaca"):
+        if sample.source in ("alpaca", "nlp_task_prompts", "code_alpaca", "long_documents"):
             clean.extend(sample.texts)
     logits = model.windows(clean, "toxicity")
-    penalty = tail_scale([float(window[0]) for text in logits for window in text])
+    penalty = smallest_penalty(logits)
     negative = highest(logits, penalty)
     labelled = [row for source, found in groups.items() if source != "clean_assistant_prompts" for row in found]
     truth = [row.labels[0] for row in labelled]
@@ -74,22 +74,26 @@ def calibrate_toxicity(model: Model, rows: Sequence[unseen.Row], limit: int) -> 
     toxic = np.array([x for x, y in zip(known, truth, strict=True) if y is not None and y >= 0.5])
     civil = np.array([x for x, y in zip(known, truth, strict=True) if y is not None and y < 0.5])
     temperature = best_temperature(toxic, civil) if len(toxic) and len(civil) else 1.0
-    thresholds = {
-        label: threshold_for([sigmoid(x / temperature) for x in negative[:, i]], TARGET_FPR)
-        for i, label in enumerate(TOXICITY)
-    }
+    scores = 1 / (1 + np.exp(-negative / temperature))
+    thresholds = dict(zip(TOXICITY, joint_thresholds(scores.T.tolist(), TARGET_FPR), strict=True))
     return {"temperature": temperature, "penalty": penalty, "thresholds": thresholds, "clean_texts": len(clean)}
 
 
-def tail_scale(logits: Sequence[float]) -> float:
-    """How fast the upper tail of harmless windows falls: the mean excess over its start.
+def smallest_penalty(harmless: Sequence[Sequence[Logits]]) -> float:
+    """The smallest penalty with which long harmless texts are stopped no more often than short ones may be.
 
-    With an exponential tail of this scale the maximum over n windows lies scale * ln(n) above that of one, which is
-    what the penalty takes off again. It is capped, because what it takes from harmless texts it takes from attacks.
+    The highest of n windows with an exponential upper tail lies its scale times ln(n) above one window: that is the
+    form of the penalty. Its size is not taken from the fitted tail but from what long texts need, because whatever is
+    taken from them is taken from attacks buried in them, too.
     """
-    start = float(np.quantile(logits, 1 - TAIL))
-    excess = [x - start for x in logits if x > start]
-    return round(min(float(np.mean(excess)), MOST_PENALTY), 3) if excess else 0.0
+    short = [text for text in harmless if len(text) == 1]
+    long = [text for text in harmless if len(text) >= LONG]
+    for penalty in PENALTIES:
+        limit = threshold_for([sigmoid(x) for x in highest(short, penalty)[:, 0]], TARGET_FPR) if short else 1.0
+        stopped = sum(sigmoid(x) >= limit for x in highest(long, penalty)[:, 0]) if long else 0
+        if stopped <= TARGET_FPR * len(long):
+            return penalty
+    return PENALTIES[-1]
 
 
 def best_temperature(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> float:

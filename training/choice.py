@@ -29,9 +29,9 @@ Score = Mapping[tuple[str, int], float]  # (text, window) to logit
 def candidates(row: Attack, ranges: Ranges, encoding: Encoding, rng: random.Random) -> list[int]:
     """The windows among which the model would have to choose; empty when there is nothing to choose."""
     found = holding(row, list(ranges), encoding)
-    if len(found) == 1 or row.span:
+    if len(found) == 1 or row.span or not (row.label or len(found) > LOOKED_AT):
         return []
-    return found if row.label else rng.sample(found, min(LOOKED_AT, len(found)))
+    return found if row.label else rng.sample(found, LOOKED_AT)
 
 
 def by_wording(row: Attack, ranges: Ranges, encoding: Encoding, rng: random.Random) -> list[int]:

@@ -53,8 +53,8 @@ class Crew:
         for (pipe, shared), part in zip(self.others, parts[1:], strict=True):
             value += pipe.recv() * len(part)
             if part:
-                for name, grad in summed.items():
-                    grad += shared[name]
+                for name in summed:
+                    summed[name] += shared[name]
         return value / len(batch), summed
 
 

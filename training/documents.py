@@ -25,7 +25,7 @@ def documents() -> Iterator[tuple[str, str]]:
 
     yield from sorted(topics.topics.items())
     for package in sorted(distributions(), key=lambda d: d.name):
-        text = str(package.metadata.get_payload() or package.metadata.get("Description") or "")
+        text = (package.read_text("METADATA") or "").partition("\n\n")[2]
         if len(text) > 500:
             yield f"package {package.name}", text
 

@@ -7,12 +7,16 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from training import documents
 from training.rows import ENTITIES, Row, Tagged
 
 _SLOT = re.compile(r"\{([A-Z]+)\}")
-MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 FRAMES = (
     "My name is {PERSON} and I live in {LOCATION}.",
@@ -79,20 +83,10 @@ def filled(frame: str, choose: Mapping[str, Callable[[], str]]) -> tuple[str, li
 
 
 def generated(rows: Sequence[Row], rng: random.Random, count: int) -> Iterator[Tagged]:
-    """Filled frames, cased in different ways, and lines of technical documents without any entity."""
+    """Filled frames, and a third as many pieces of technical documents, which name nobody."""
     names = mentions(rows)
-    choose: dict[str, Callable[[], str]] = {kind: (lambda pool=pool: rng.choice(pool)) for kind, pool in names.items()}
-    choose["DATE"] = lambda: date(rng)
-    if not all(kind in choose for kind in ENTITIES):
-        return
-    everything = frozenset(ENTITIES)
-    for _ in range(count):
-        parts = [filled(rng.choice(FRAMES), choose) for _ in range(rng.choice([1, 1, 2, 3]))]
-        text, spans = "", []
-        for part, found in parts:
-            spans += [(start + len(text), end + len(text), kind) for start, end, kind in found]
-            text += part + rng.choice(["\n", " "])
-        yield Tagged(text.rstrip(), "entity_frames", tuple(spans), everything)
+    if len(names) == len(ENTITIES) - 1:
+        yield from (framed(names, rng) for _ in range(count))
     pieces = [
         piece
         for name, text in documents.documents()
@@ -100,9 +94,20 @@ def generated(rows: Sequence[Row], rng: random.Random, count: int) -> Iterator[T
         for piece in documents.chunks(text, 200)
     ]
     for piece in rng.sample(pieces, min(count // 3, len(pieces))):
-        yield Tagged(
-            piece, "entity_free", (), frozenset({"LOCATION", "DATE"}) if "19" in piece or "20" in piece else everything
-        )
+        maybe_dated = re.search(r"\b(19|20)\d\d\b", piece)
+        yield Tagged(piece, "entity_free", (), frozenset(ENTITIES) - ({"DATE", "PERSON"} if maybe_dated else set()))
+
+
+def framed(names: Mapping[str, Sequence[str]], rng: random.Random) -> Tagged:
+    """One to three filled frames."""
+    choose: dict[str, Callable[[], str]] = {kind: partial(rng.choice, pool) for kind, pool in names.items()}
+    choose["DATE"] = partial(date, rng)
+    text, spans = "", []
+    for _ in range(rng.choice([1, 1, 2, 3])):
+        part, found = filled(rng.choice(FRAMES), choose)
+        spans += [(start + len(text), end + len(text), kind) for start, end, kind in found]
+        text += part + rng.choice(["\n", " "])
+    return Tagged(text.rstrip(), "entity_frames", tuple(spans), frozenset(ENTITIES))
 
 
 def mentions(rows: Sequence[Row]) -> dict[str, list[str]]:

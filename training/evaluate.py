@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench import metrics
 from training import identity, unseen
 from training.predict import Model, highest
-from training.rows import ENTITIES, TOXICITY
+from training.rows import ENTITIES, TOXICITY, Row, Tagged
 from training.spans import decode
 
 LIMIT = 1_000
@@ -105,8 +105,8 @@ def curves(scores: dict[tuple[str, int], list[float]], pool: Sequence[float]) ->
     return {"harmless": [round(x, 4) for x in sorted(pool)], "attacks": [round(x, 4) for x in sorted(attacks)]}
 
 
-def toxicity(model: Model, head: Head, rows: Sequence[unseen.Row], limit: int) -> dict[str, Any]:
-    """Per source and label with enough of both: ranking of its positives against clean prompts and its own clean texts."""
+def toxicity(model: Model, head: Head, rows: Sequence[Row], limit: int) -> dict[str, Any]:
+    """Per source and label with enough of both: its positives ranked against clean prompts and its own clean texts."""
     groups = unseen.toxicity(rows, limit, calibration=False)
     scores = {name: probabilities(model, head, [row.text for row in found]) for name, found in groups.items()}
     clean = scores.get("clean_assistant_prompts", np.empty((0, len(TOXICITY))))
@@ -114,6 +114,11 @@ def toxicity(model: Model, head: Head, rows: Sequence[unseen.Row], limit: int) -
     for index, label in enumerate(TOXICITY):
         over = int((clean[:, index] >= head["thresholds"][label]).sum())
         report["clean_prompts_over_threshold"][label] = {"n": len(clean), "over": over}
+    limits = np.array([head["thresholds"][label] for label in TOXICITY])
+    report["clean_prompts_over_threshold"]["any of them"] = {
+        "n": len(clean),
+        "over": int((clean >= limits).any(1).sum()),
+    }
     for name, found in groups.items():
         for index, label in enumerate(TOXICITY):
             truth = [row.labels[index] for row in found]
@@ -134,7 +139,7 @@ def toxicity(model: Model, head: Head, rows: Sequence[unseen.Row], limit: int) -
     return report
 
 
-def entities(model: Model, groups: dict[str, list[unseen.Tagged]]) -> dict[str, Any]:
+def entities(model: Model, groups: dict[str, list[Tagged]]) -> dict[str, Any]:
     """Exact-span scores per source and type; types that a source does not mark are left out."""
     report: dict[str, Any] = {}
     for name, found in groups.items():

@@ -12,7 +12,7 @@ from training.noise import disturb
 from training.rows import Attack, Row, Tagged, Toxic
 from training.sources import TABLE, Table
 
-ROUND = {"attack": 18_000, "harmless": 24_000, "toxicity": 24_000, "entities": 15_000}  # rows drawn in a round
+ROUND = {"attack": 18_000, "harmless": 24_000, "toxicity": 24_000, "entities": 24_000}  # rows drawn in a round
 TEMPERATURE = 0.5  # the share of a source grows with this power of its size
 DISTURBED = {"attack": 0.12, "harmless": 0.12, "toxicity": 0.08, "entities": 0.0}
 PLACED = ("planted", "carrier")  # disturbed where they are made
@@ -26,7 +26,7 @@ def group(row: Row) -> str:
 
 def weights(table: Table) -> dict[str, float]:
     """The weight of every source by the name that its rows carry."""
-    generated = tomllib.loads(TABLE.read_text(encoding="utf-8"))["generated"]
+    generated: dict[str, float] = tomllib.loads(TABLE.read_text(encoding="utf-8"))["generated"]
     return {source.file: source.weight for source in table.sources} | generated
 
 
@@ -50,7 +50,8 @@ def draw(rows: Sequence[Row], weight: Mapping[str, float], number: int, seed: in
     groups: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         groups[group(row)][row.source].append(row)
-    rng, drawn = random.Random(seed * 1_000 + number), []
+    rng = random.Random(seed * 1_000 + number)
+    drawn: list[Row] = []
     for name, by_source in sorted(groups.items()):
         sizes = {source: len(members) for source, members in by_source.items()}
         for source, count in shares(sizes, weight, round(ROUND[name] * scale)).items():

@@ -62,7 +62,7 @@ class Encoder(nn.Module):
         return x
 
 
-class Sequence(nn.Module):
+class WindowHead(nn.Module):
     """A head over the whole window: [CLS], the mean, and the tokens that a learned query attends to."""
 
     def __init__(self, width: int, labels: int) -> None:
@@ -74,7 +74,7 @@ class Sequence(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weights = self.attend(x).softmax(1)
-        pooled = torch.cat([x[:, :1], x.mean(1, True), (weights * x).sum(1, True)], dim=-1)
+        pooled = torch.cat([x[:, :1], x.mean(1, keepdim=True), (weights * x).sum(1, keepdim=True)], dim=-1)
         logits: Tensor = self.out(self.dropout(nn.functional.gelu(self.hidden(pooled))))
         return logits[:, 0]
 
@@ -86,8 +86,8 @@ class Guard(nn.Module):
         super().__init__()
         width = config["hidden_size"]
         self.encoder = Encoder(config)
-        self.injection = Sequence(width, 1)
-        self.toxicity = Sequence(width, len(TOXICITY))
+        self.injection = WindowHead(width, 1)
+        self.toxicity = WindowHead(width, len(TOXICITY))
         self.entities = nn.Linear(width, len(TAGS))
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 
 
@@ -17,3 +18,18 @@ def threshold_for(scores: Sequence[float], target_fpr: float) -> float:
     allowed = int(target_fpr * len(ordered))
     highest_stopped = ordered[allowed]
     return min(1.0, math.nextafter(highest_stopped, 2.0))
+
+
+def joint_thresholds(scores: Sequence[Sequence[float]], target_fpr: float) -> list[float]:
+    """One threshold per label so that at most the share `target_fpr` of harmless texts reaches any of them.
+
+    `scores` holds, per label, the probabilities of the same texts in the same order. Every label is allowed the same
+    share, the largest that keeps all of them together within the target.
+    """
+    count = len(scores[0])
+    for allowed in range(int(target_fpr * count), -1, -1):
+        thresholds = [threshold_for(label, allowed / count) for label in scores]
+        stopped = sum(any(map(operator.ge, text, thresholds)) for text in zip(*scores, strict=True))
+        if stopped <= target_fpr * count:
+            break
+    return thresholds

@@ -27,6 +27,7 @@ from training.sources import Table
 SEED = 7
 RATE = {"encoder": 1.2e-4, "heads": 6e-4}
 WARMUP = 0.04
+CONTINUED = 0.7  # of the rates, for a run that begins with the weights of another
 AVERAGE = 0.998
 UNKNOWN = 0.04  # share of tokens that the model must do without
 SAVE_EVERY = 200
@@ -40,13 +41,13 @@ class Trainer:
         torch.manual_seed(SEED)
         self.device = device
         model = pretrained().to(device)
-        model.encoder.words.weight.requires_grad_(False)
+        model.encoder.words.weight.requires_grad_(requires_grad=False)
         trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self.masters = {name: p.detach().clone().float() for name, p in trained.items()}
         self.average = {name: p.clone() for name, p in self.masters.items()}
         self.model = model.to(torch.bfloat16)
         self.crew = Crew(self.model, processes, device)
-        parts = {"encoder": [], "heads": []}  # type: dict[str, list[Tensor]]
+        parts: dict[str, list[Tensor]] = {"encoder": [], "heads": []}
         for name, master in self.masters.items():
             parts["encoder" if name.startswith("encoder") else "heads"].append(master)
         self.optimizer = torch.optim.AdamW(
@@ -73,6 +74,10 @@ class Trainer:
             decay = min(AVERAGE, 0.9 + progress)
             torch._foreach_lerp_(list(self.average.values()), list(self.masters.values()), 1 - decay)
         return value
+
+    def slow_down(self, share: float) -> None:
+        for part in self.optimizer.param_groups:
+            part["peak"] *= share
 
     def state(self) -> dict[str, object]:
         return {
@@ -135,9 +140,10 @@ def run(work: Path, table: Table, rounds: int, scale: float, processes: int, sta
         score = {(text, window): value for text, window, value in state["score"]}
     elif start:
         trainer.load(torch.load(start, weights_only=True)["trainer"])
+        trainer.slow_down(CONTINUED)
     for number in range(first, rounds):
         drawn = mixture.draw(rows, weight, number, SEED, scale)
-        if number and not skipped:
+        if (number or start) and not skipped:
             score = looked_at(trainer, drawn, tokenizer, number)
         choose = choice.by_score(score) if score else choice.by_wording
         made = batches(encode(drawn, tokenizer, choose, SEED + number), SEED + number)
