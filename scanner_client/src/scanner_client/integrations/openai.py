@@ -56,12 +56,12 @@ def guard(client: T, scanner: Client | AsyncClient | None = None) -> T:
         raise TypeError("AsyncOpenAI needs an AsyncClient, OpenAI a Client")
     kind, mixin = type(client), _GuardedAsync if is_async else _Guarded
     guarded_kind = type(f"Guarded{kind.__name__}", (mixin, kind), {"_scanner": scanner})
-    guarded = guarded_kind.__new__(guarded_kind)
+    guarded: Any = object.__new__(guarded_kind)
     for name, value in vars(client).items():
         # What the SDK makes on first use is bound to the client that it was made for.
         if not isinstance(getattr(kind, name, None), functools.cached_property):
             vars(guarded)[name] = value
-    return guarded  # type: ignore[no-any-return]
+    return guarded
 
 
 def _endpoint(options: Any, *, stream: bool) -> _Endpoint | None:
