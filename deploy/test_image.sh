@@ -18,8 +18,9 @@ if ! command -v podman buildah runc debootstrap >/dev/null; then
 fi
 
 # The public image where a registry can be reached; otherwise one with this machine's Python.
-if buildah pull -q python:3.12-slim >/dev/null 2>&1; then
+if pulled=$(buildah pull -q python:3.12-slim 2>/dev/null); then
   version=3.12
+  buildah tag "$pulled" localhost/python:3.12-slim
 else
   version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
   buildah images -q "localhost/python:$version-slim" >/dev/null 2>&1 || deploy/base_image.sh

@@ -88,6 +88,11 @@ def test_the_service_writes_no_file_and_the_image_brings_none(container: Contain
     assert written.stdout == ""
 
 
+def test_any_other_user_may_run_it():
+    with running("--user", "12345:0") as one, one.client() as client:
+        assert client.post("/scan/prompt", json={"prompt": "Good morning!"}).status_code == 200
+
+
 def test_several_workers_count_together_and_fit_into_the_memory():
     with running(SCANNER_WORKERS="2") as one, one.client() as client:
         # Prompts of about 100 to 25,000 tokens; the longest that the policy lets in is 32,768.

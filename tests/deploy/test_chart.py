@@ -144,6 +144,14 @@ def test_every_value_is_in_the_schema_and_the_other_way_round():
     assert set(properties) - {"global"} == set(values)
 
 
+def test_every_value_and_every_alert_is_documented(render):
+    documented = (ROOT / "docs" / "deployment.md").read_text("utf-8")
+    values = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
+    assert [name for name in values if f"`{name}`" not in documented] == []
+    rules = find(render(VARIANTS["monitored"]), "PrometheusRule")["spec"]["groups"][0]["rules"]
+    assert [rule["alert"] for rule in rules if f"`{rule['alert']}`" not in documented] == []
+
+
 def test_the_version_is_that_of_the_service():
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
     project = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
