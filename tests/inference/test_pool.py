@@ -154,8 +154,7 @@ def test_a_text_of_more_windows_than_may_wait_is_refused(play):
 
 
 def test_the_event_loop_stays_free_while_a_long_text_is_read_and_judged(play):
-    async def scene(pool):
-        text = "hello john smith 漢 [SEP] attack " * 15_000
+    async def longest_pause(pool, text):
         task = asyncio.create_task(pool.predict("tiny", text))
         longest, last = 0.0, time.perf_counter()
         while not task.done():
@@ -163,7 +162,13 @@ def test_the_event_loop_stays_free_while_a_long_text_is_read_and_judged(play):
             now = time.perf_counter()
             longest, last = max(longest, now - last), now
         assert len(await task) > 10_000
-        assert longest < 0.3  # most of a second if the tokenizer held the interpreter
+        return longest
+
+    async def scene(pool):
+        text = "hello john smith 漢 [SEP] attack " * 15_000
+        # The machine may be busy elsewhere: one undisturbed run shows what the pool does.
+        pauses = [await longest_pause(pool, f"{number} {text}") for number in range(3)]
+        assert min(pauses) < 0.3  # most of a second if the tokenizer held the interpreter
 
     play(scene, max_queued_windows=100_000)
 
