@@ -11,6 +11,7 @@ from scanner_service.policy import Policy
 
 # More places than these make a message longer, not clearer.
 MAX_PLACES = 3
+DIGITS = 6  # of a risk
 
 
 def verdict(result: ScanResult, policy: Policy, request_id: str) -> wire.Verdict:
@@ -38,12 +39,17 @@ def _common(result: ScanResult, policy: Policy, request_id: str) -> dict[str, An
         "is_valid": result.is_valid,
         "blocked": not result.is_valid,
         "message": message(result),
-        "scanners": {one.scanner: one.risk for one in result.results if one.risk is not None},
+        "scanners": {one.scanner: _rounded(one.risk) for one in result.results if one.risk is not None},
         "results": [_result(one) for one in result.results],
         "policy": policy.name,
         "policy_digest": policy.digest,
         "request_id": request_id,
     }
+
+
+def _rounded(risk: float) -> float:
+    """*risk* as it is written; what is negative stays negative, since 0 would mean triggered."""
+    return round(risk, DIGITS) if risk >= 0 else min(round(risk, DIGITS), -(10**-DIGITS))
 
 
 def _result(one: ScannerResult) -> wire.Result:

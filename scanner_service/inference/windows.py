@@ -31,6 +31,8 @@ from scanner_service.text import Span
 
 Floats = NDArray[np.float32]
 
+DIGITS = 6  # of a score; rounded here, so that what is judged is what is answered
+
 
 def starts(count: int, size: int, overlap: int) -> Ints:
     """
@@ -70,7 +72,7 @@ def scores(head: Head, logits: Floats) -> NDArray[np.float64]:
     if head.activation == "softmax":
         others = [np.delete(calibrated, index, axis=1) for index in range(len(head.labels))]
         calibrated = calibrated - np.stack([np.logaddexp.reduce(other, axis=1) for other in others], axis=1)
-    return _sigmoid(calibrated - head.window_penalty / head.temperature * math.log(len(logits)))
+    return np.round(_sigmoid(calibrated - head.window_penalty / head.temperature * math.log(len(logits))), DIGITS)
 
 
 def sequence_predictions(head: Head, logits: Floats, covered: Sequence[Span]) -> list[Prediction]:
@@ -95,7 +97,7 @@ def unintelligible(tokens: Tokens, at: Ints, size: int, covered: Sequence[Span])
     total = np.append(0, np.cumsum(lengths))
     unread = np.append(0, np.cumsum(np.where(tokens.unknown, lengths, 0)))
     end = at + min(size, len(tokens))
-    shares = (unread[end] - unread[at]) / np.maximum(total[end] - total[at], 1)
+    shares = np.round((unread[end] - unread[at]) / np.maximum(total[end] - total[at], 1), DIGITS)
     return [
         Prediction(UNINTELLIGIBLE, share, span)
         for share, span in zip(shares.tolist(), covered, strict=True)
@@ -130,7 +132,7 @@ def token_predictions(head: Head, logits: Floats, tokens: Tokens, at: Ints) -> l
     closes = np.flatnonzero((name > 0) & np.append(changes[1:] | begins[1:], True))
     belongs = (words * (name_of[None, :] == name[:, None])).sum(axis=1)
     total = np.append(0, np.cumsum(belongs))
-    means = np.minimum(1.0, (total[closes + 1] - total[opens]) / (closes + 1 - opens))
+    means = np.round(np.minimum(1.0, (total[closes + 1] - total[opens]) / (closes + 1 - opens)), DIGITS)
     return [
         Prediction(names[index], score, Span(start, end))
         for index, score, start, end in zip(

@@ -303,3 +303,12 @@ def test_many_findings_are_all_told(client):
 def test_a_long_body_is_scanned_to_its_end(client):
     answer = client.post("/analyze/prompt", json={"prompt": "a " * 200_000 + "ATTACK"}).json()
     assert answer["results"][0]["findings"][0]["end"] == 400_006
+
+
+def test_a_risk_just_under_the_threshold_is_written_as_negative(make_world, word_rule):
+    chain = [word_rule("ATTACK", name="attack", score=0.5 - 1e-9, threshold=0.5)]
+    world = make_world()
+    world.policies["default"] = Policy("default", "d", chain, chain)
+    answer = world.client.post("/analyze/prompt", json={"prompt": "ATTACK"}).json()
+    assert answer["scanners"]["attack"] == -1e-06
+    assert answer["is_valid"] is True

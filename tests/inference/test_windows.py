@@ -108,7 +108,7 @@ def test_softmax_scores_of_one_window_are_probabilities_that_add_up_to_one(logit
     head = msgspec.structs.replace(SOFTMAX, labels=("A", "B", "C"))
     row = windows.scores(head, np.array(logits, dtype=np.float32))[0]
     exact = np.exp(np.array(logits[0]) - max(logits[0]))
-    assert row == pytest.approx(exact / exact.sum(), abs=1e-9)
+    assert row == pytest.approx(exact / exact.sum(), abs=10**-windows.DIGITS)
 
 
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=50))
