@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 import threading
 import time
@@ -148,20 +147,3 @@ def test_percentiles_are_those_of_the_latest_calls():
         usage.record([], 0.5)
     assert usage.percentile(1) == 0.5
     assert usage.as_dict()["mean_seconds"] == pytest.approx((5050 + 0.5 * RECENT_CALLS) / (100 + RECENT_CALLS))
-
-
-IMPORT = """
-import sys, time
-started = time.process_time()
-import scanner_client
-print(time.process_time() - started)
-loaded = {name.partition(".")[0] for name in sys.modules}
-optional = {"tqdm", "pyrate_limiter", "openai", "langchain", "litellm", "llm", "llm_api_client", "llama_index"}
-assert not loaded & optional, loaded & optional
-"""
-
-
-def test_the_import_takes_less_than_150_ms_and_loads_no_optional_package():
-    """Of processor time, so that whatever else the machine does is not counted."""
-    times = [float(subprocess.check_output([sys.executable, "-c", IMPORT])) for _ in range(3)]
-    assert min(times) < 0.150

@@ -113,3 +113,62 @@ def test_a_later_message_without_values_keeps_the_values_of_earlier_ones(fake):
     client = fake.client()
     _, prompt = chat.run(chat.chat_request({"messages": messages}), client)
     assert client.check_output("[P_1]", prompt=prompt).sanitized_output == VALUE
+
+
+class Thing:
+    """As the SDK's types are, with fields that it knows and fields that it does not."""
+
+    def __init__(self, **fields):
+        vars(self).update(fields)
+
+    model_extra = None
+
+
+def test_nothing_of_an_answer_goes_around_the_scan():
+    function = Thing(name="f", arguments='{"a": "x"}')
+    message = Thing(
+        role="assistant",
+        content="content",
+        refusal="refusal",
+        reasoning_content="thought",
+        unheard_of="surprise",
+        thinking_blocks=[{"thinking": "raw"}],
+        function_call=Thing(name="f", arguments='{"b": 1}'),
+        tool_calls=[Thing(function=function), Thing(function=None, custom=Thing(input="custom"))],
+    )
+    choice = Thing(message=message, logprobs=Thing(content=["raw"]))
+    asked, _ = asks(chat.chat_answer(Thing(choices=[choice])))
+    assert asked == ["content", "refusal", "thought", "surprise", '{"a": "x"}', "x", "custom", '{"b": 1}']
+    assert (message.content, message.unheard_of, message.role) == ("CONTENT", "SURPRISE", "assistant")
+    assert function.arguments == '{"a": "X"}'
+    assert message.thinking_blocks is None
+    assert choice.logprobs is None
+
+
+def test_nothing_of_a_response_goes_around_the_scan():
+    part = Thing(type="output_text", text="text", logprobs=[1])
+    items = [
+        Thing(type="message", content=[part, Thing(refusal="refusal")]),
+        Thing(type="reasoning", summary=[Thing(text="summary")], content=None),
+        Thing(type="custom_tool_call", input="input"),
+        Thing(type="mcp_call", output="output", arguments="{}"),
+    ]
+    asked, _ = asks(chat.responses_answer(Thing(output=items)))
+    assert asked == ["text", "refusal", "summary", "input", "output", "{}"]
+    assert (part.text, part.logprobs) == ("TEXT", None)
+
+
+def test_a_refusal_in_a_stream_waits_and_is_asked_about():
+    def chunk(finish=None, **delta):
+        choice = Thing(index=0, delta=Thing(**delta), finish_reason=finish, logprobs=[1])
+        choice.delta.model_extra = None
+        return Thing(choices=[choice], usage=None)
+
+    stream = chat.ChatStream()
+    assert [stream.take(chunk(role="assistant", content=None, refusal=piece)) for piece in ("I ", "won't")] == ["", ""]
+    assert stream.take(chunk("stop", content=None, reasoning_content="thought")) == ""
+    asked, (last,) = asks(stream.rest())
+    assert asked == ["I won't"]
+    delta = last.choices[0].delta
+    assert (delta.role, delta.refusal, delta.reasoning_content) == ("assistant", "I WON'T", None)
+    assert last.choices[0].logprobs is None

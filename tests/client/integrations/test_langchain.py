@@ -56,6 +56,17 @@ def test_an_agent_sees_placeholders_and_its_tools_see_values(scanner):
     assert "Ada" not in str(llm.seen)
 
 
+def test_a_streaming_agent_shows_nothing_that_is_not_scanned(scanner):
+    agent = create_agent(model("Hello [PERSON_1]"), middleware=[ScannerMiddleware(scanner)])
+    shown = [message.content for message, _ in agent.stream(ask("I am Ada"), stream_mode="messages")]
+    assert "".join(shown) == "Hello Ada"
+    agent = create_agent(model("You idiot"), middleware=[ScannerMiddleware(scanner)])
+    shown = []
+    with pytest.raises(MaliciousOutput):
+        shown.extend(message.content for message, _ in agent.stream(ask("hello"), stream_mode="messages"))
+    assert shown == []
+
+
 def test_an_agent_raises_or_refuses(scanner):
     def search() -> str:
         """Search."""

@@ -176,17 +176,34 @@ def chat_answer(answer: Any) -> Walk[Any]:
     """A chat completion, changed in place."""
     for choice in answer.choices:
         yield from answer_message(choice.message)
+        _forget(choice, "logprobs")
     return answer
 
 
+# What a message may hold besides texts that are scanned; whatever else holds no plain text is left out.
+_MESSAGE_FIELDS = frozenset({"role", "tool_calls", "function_call", "audio", "annotations", "images", "parsed"})
+
+
 def answer_message(message: Any) -> Walk[Any]:
-    """A message of the LLM, changed in place."""
-    for name in ("content", "refusal", "reasoning_content"):
-        if isinstance(text := getattr(message, name, None), str) and text.strip():
-            setattr(message, name, (yield Ask(text, is_output=True)))
+    """A message of the LLM, changed in place. Texts under names that nobody knows are scanned as well."""
+    for name, value in [*vars(message).items(), *(message.model_extra or {}).items()]:
+        if name in _MESSAGE_FIELDS:
+            continue
+        if not isinstance(value, str):
+            _forget(message, name)
+        elif value.strip():
+            setattr(message, name, (yield Ask(value, is_output=True)))
     for call in getattr(message, "tool_calls", None) or []:
         yield from answer_call(call)
+    if call := getattr(message, "function_call", None):
+        call.arguments = yield from strings(call.arguments or "", is_output=True)
     return message
+
+
+def _forget(holder: Any, name: str) -> None:
+    """Leave out what repeats the text as the LLM wrote it: tokens, thoughts, raw answers of a provider."""
+    if getattr(holder, name, None) is not None:
+        setattr(holder, name, None)
 
 
 def answer_call(call: Any) -> Walk[Any]:
@@ -209,13 +226,25 @@ def completion_answer(answer: Any) -> Walk[Any]:
 def responses_answer(answer: Any) -> Walk[Any]:
     """A response, changed in place."""
     for item in answer.output:
-        for part in getattr(item, "content", None) or []:
-            for name in ("text", "refusal"):
-                if isinstance(text := getattr(part, name, None), str) and text.strip():
-                    setattr(part, name, (yield Ask(text, is_output=True)))
+        for part in [*(getattr(item, "content", None) or []), *(getattr(item, "summary", None) or [])]:
+            yield from _plain_texts(part, "text", "refusal")
+            _forget(part, "logprobs")
+        yield from _plain_texts(item, "input", "output")
         if isinstance(arguments := getattr(item, "arguments", None), str):
             item.arguments = yield from strings(arguments, is_output=True)
     return answer
+
+
+def _plain_texts(holder: Any, *names: str) -> Walk[None]:
+    for name in names:
+        if isinstance(text := getattr(holder, name, None), str) and text.strip():
+            setattr(holder, name, (yield Ask(text, is_output=True)))
+
+
+def _keep_only(delta: Any, *names: str) -> None:
+    for name in [*vars(delta), *(delta.model_extra or {})]:
+        if name not in names:
+            _forget(delta, name)
 
 
 class ChatStream:
@@ -228,6 +257,7 @@ class ChatStream:
     def __init__(self) -> None:
         self._template: Any = None
         self._role: str | None = None
+        self._refusal = ""
         self._waiting: list[Any] = []
 
     def take(self, chunk: Any) -> str:
@@ -245,7 +275,9 @@ class ChatStream:
         choice = chunk.choices[0]
         text = choice.delta.content or ""
         self._role = getattr(choice.delta, "role", None) or self._role
-        choice.delta.content = None
+        self._refusal += getattr(choice.delta, "refusal", None) or ""
+        _keep_only(choice.delta, "tool_calls")
+        _forget(choice, "logprobs")
         if choice.finish_reason or getattr(choice.delta, "tool_calls", None) or getattr(chunk, "usage", None):
             self._waiting.append(chunk)
         if text:
@@ -271,8 +303,11 @@ class ChatStream:
             call.function.arguments = ""
         for index, function in firsts.items():
             function.arguments = yield from strings(arguments[index], is_output=True)
-        if self._role and self._waiting and self._waiting[0].choices:
-            self._waiting[0].choices[0].delta.role = self._role
+        if self._waiting and self._waiting[0].choices:
+            delta = self._waiting[0].choices[0].delta
+            delta.role = self._role
+            if self._refusal.strip():
+                delta.refusal = yield Ask(self._refusal, is_output=True)
         return self._waiting
 
     def _calls(self) -> list[Any]:

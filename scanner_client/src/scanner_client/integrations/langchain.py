@@ -37,6 +37,8 @@ class ScannerMiddleware(AgentMiddleware):  # type: ignore[misc]
     """
     Scans all that an agent's model is sent, results of tools included, and all that it answers.
 
+    With `stream_mode="messages"` an answer comes in one piece, once it is scanned.
+
     Args:
         scanner: for `invoke`; by default a client from the environment.
         async_scanner: for `ainvoke`; likewise.
@@ -59,7 +61,7 @@ class ScannerMiddleware(AgentMiddleware):  # type: ignore[misc]
         scanner = self._scanners.sync
         try:
             messages, prompt = chat.run(_prompts(request.messages), scanner)
-            response = handler(request.override(messages=messages))
+            response = handler(_silent(request, messages))
             response.result = chat.run(_answers(response.result), scanner, prompt)[0]
         except Blocked:
             if self._refusal is None:
@@ -72,13 +74,19 @@ class ScannerMiddleware(AgentMiddleware):  # type: ignore[misc]
         scanner = self._scanners.asynchronous
         try:
             messages, prompt = await chat.run_async(_prompts(request.messages), scanner)
-            response = await handler(request.override(messages=messages))
+            response = await handler(_silent(request, messages))
             response.result = (await chat.run_async(_answers(response.result), scanner, prompt))[0]
         except Blocked:
             if self._refusal is None:
                 raise
             return AIMessage(self._refusal)
         return response
+
+
+def _silent(request: Any, messages: list[BaseMessage]) -> Any:
+    """*request* with *messages*, for a model whose tokens LangGraph does not show while they are unscanned."""
+    model = request.model.model_copy(update={"tags": [*(request.model.tags or []), "nostream"]})
+    return request.override(model=model, messages=messages)
 
 
 def guard(

@@ -1,0 +1,43 @@
+"""What is installed: little, fast to import, and typed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "scanner_client"
+
+IMPORT = """
+import sys, time
+started = time.process_time()
+import scanner_client
+print(time.process_time() - started)
+loaded = {name.partition(".")[0] for name in sys.modules}
+optional = {"tqdm", "pyrate_limiter", "openai", "langchain", "litellm", "llm", "llm_api_client", "llama_index"}
+assert not loaded & optional, loaded & optional
+"""
+
+
+def test_the_import_takes_less_than_150_ms_and_loads_no_optional_package():
+    """Of processor time, so that whatever else the machine does is not counted."""
+    times = [float(subprocess.check_output([sys.executable, "-c", IMPORT])) for _ in range(3)]
+    assert min(times) < 0.150
+
+
+def test_the_package_needs_httpx2_alone():
+    needed = [line for line in metadata.requires("scanner-client") or [] if "extra ==" not in line]
+    assert [line.partition(">")[0] for line in needed] == ["httpx2"]
+
+
+def test_the_wheel_is_typed_and_under_60_kb(tmp_path):
+    pytest.importorskip("hatchling")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=SOURCE, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.stat().st_size < 60_000
+    assert "scanner_client/py.typed" in zipfile.ZipFile(wheel).namelist()
