@@ -39,6 +39,11 @@ def test_the_image_says_who_it_is_and_how_it_is_checked():
     assert image["Healthcheck"]["Test"] == ["CMD", "healthcheck"]
 
 
+def test_the_commands_that_the_chart_calls_are_there():
+    for command in (["sleep", "0"], ["python", "-c", ""]):
+        assert podman("run", "--rm", "--entrypoint", "", IMAGE, *command).returncode == 0
+
+
 def test_the_process_has_no_rights_and_cannot_get_any(container: Container):
     status = dict(re.findall(r"^(\w+):\s+(\S+)", container.inside("cat", "/proc/1/status"), re.MULTILINE))
     assert (status["Uid"], status["Gid"]) == ("10001", "10001")

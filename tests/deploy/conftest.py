@@ -80,3 +80,10 @@ def pods(manifests: Manifests) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         elif one["kind"] == "Deployment":
             found.append((one["spec"]["template"]["metadata"], one["spec"]["template"]["spec"]))
     return found
+
+
+def refusals(version: str, *files: Path) -> str:
+    """What kubernetes-validate has against *files*; it only warns of kinds that it does not know."""
+    done = run("kubernetes-validate", "--kubernetes-version", version, "--strict", *files)
+    output = done.stdout + done.stderr
+    return output if done.returncode or "Couldn't find schema" in output else ""

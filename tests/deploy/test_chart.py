@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +9,7 @@ import yaml
 
 from deploy import values_schema
 from scanner_service import config
-from scanner_service.findings import Action, Finding, ScannerResult, ScanResult
-from scanner_service.metrics import Metrics
-from scanner_service.text import Span
-from tests.deploy.conftest import CHART, CREDENTIALS, ROOT, find, load, pods, run
+from tests.deploy.conftest import CHART, CREDENTIALS, ROOT, find, load, pods, refusals
 from tests.deploy.restricted import violations
 from tests.deploy.variants import CONFIG, REFUSED, VARIANTS
 
@@ -50,13 +46,6 @@ def test_a_field_that_kubernetes_does_not_know_is_noticed(tmp_path):
     file = tmp_path / "unknown.yaml"
     file.write_text("apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {port: 1}\n")
     assert "port" in refusals("1.32", file)
-
-
-def refusals(version: str, *files: Path) -> str:
-    """What kubernetes-validate has against *files*; it only warns of kinds that it does not know."""
-    done = run("kubernetes-validate", "--kubernetes-version", version, "--strict", *files)
-    output = done.stdout + done.stderr
-    return output if done.returncode or "Couldn't find schema" in output else ""
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -213,17 +202,3 @@ def test_the_pods_may_call_nobody_unless_it_is_said(render):
 
 def test_for_sidecars_there_is_only_what_they_mount(render):
     assert {one["kind"] for one in render(VARIANTS["only for sidecars"])} == {"ConfigMap", "Secret"}
-
-
-def test_alerts_ask_for_metrics_that_the_service_has(render):
-    metrics = Metrics()
-    finding = Finding("EMAIL", 1.0, Span(0, 1))
-    result = ScannerResult("pii", "pii", 1.0, 0.5, Action.REDACT, (finding,))
-    failed = ScannerResult("pii", "pii", None, 0.5, Action.BLOCK, error="model_error")
-    metrics.count("prompt", "default", ScanResult((result, failed), "", {}))
-    metrics.requests.labels("/", "200").observe(0.1)
-    exposed = set(re.findall(r"^(?:# TYPE )?(scanner_\w+)", metrics.expose().decode(), re.MULTILINE))
-    rules = find(render(VARIANTS["monitored"]), "PrometheusRule")["spec"]["groups"][0]["rules"]
-    asked = {name for rule in rules for name in re.findall(r"scanner_\w+(?={)", rule["expr"])}
-    assert asked
-    assert asked <= exposed

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.deploy.conftest import ROOT, find, load, tool
+from tests.deploy.conftest import ROOT, find, load, refusals, tool
 from tests.deploy.restricted import violations
-from tests.deploy.test_chart import refusals
 
 EXAMPLES = ROOT / "helm" / "examples"
 RENDERED = EXAMPLES / "kustomize" / "chat.yaml"

@@ -33,6 +33,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "labels": {"release": "prometheus"},
             "bearerTokenSecret": {"name": "prometheus", "key": "token"},
         },
+        "grafanaDashboard": {"enabled": True},
         "prometheusRule": {"enabled": True, "labels": {"role": "alerts"}, "runbookUrl": "https://example.com/runbook"},
     },
     "closed off": {

@@ -1,7 +1,9 @@
-"""The alerts of the chart, by Prometheus's own `promtool` where it is installed (Debian: prometheus)."""
+"""Alerts and dashboard; by Prometheus's own `promtool` where it is installed (Debian: prometheus)."""
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,10 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.conftest import find
+from scanner_service.findings import Action, Finding, ScannerResult, ScanResult
+from scanner_service.metrics import Metrics
+from scanner_service.text import Span
+from tests.deploy.conftest import Manifests, find
 from tests.deploy.variants import VARIANTS
 
-pytestmark = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+needs_promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
 
 OWN = 'job="r-scanner-service",namespace="default",pod="a"'
 REQUESTS = "scanner_request_duration_seconds"
@@ -64,8 +69,19 @@ def promtool(*arguments: str | Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@needs_promtool
 def test_prometheus_reads_the_rules(rules):
     promtool("check", "rules", rules)
+
+
+@needs_promtool
+def test_prometheus_reads_what_the_dashboard_asks(render, tmp_path: Path):
+    file = tmp_path / "dashboard.yaml"
+    expressions = dashboard_expressions(render(VARIANTS["monitored"]))
+    asked = [one.replace("$__rate_interval", "5m") for one in expressions]
+    rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(asked)]
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    promtool("check", "rules", file)
 
 
 def test_every_alert_has_a_case(rules):
@@ -73,6 +89,7 @@ def test_every_alert_has_a_case(rules):
     assert {rule["alert"] for rule in groups[0]["rules"]} == set(RAISED)
 
 
+@needs_promtool
 @pytest.mark.parametrize("alert", RAISED)
 def test_silence_does_not_raise_the_alert_and_what_it_is_about_does(rules, alert):
     series, labels = RAISED[alert]
@@ -91,3 +108,40 @@ def case(rules: Path, alert: str, series: dict[str, str], expected: list[dict[st
     test = {"interval": "1m", "input_series": written, "alert_rule_test": [asked]}
     file.write_text(yaml.safe_dump({"rule_files": [str(rules)], "tests": [test]}))
     return file
+
+
+def test_alerts_and_dashboard_ask_for_metrics_that_the_service_has(render):
+    manifests = render(VARIANTS["monitored"])
+    rules = find(manifests, "PrometheusRule")["spec"]["groups"][0]["rules"]
+    for asked in ([rule["expr"] for rule in rules], dashboard_expressions(manifests)):
+        names = {name for expression in asked for name in re.findall(r"scanner_\w+(?={)", expression)}
+        assert names
+        assert names <= exposed_metrics()
+
+
+def test_panels_do_not_overlap_and_have_names_of_their_own(render):
+    panels = dashboard(render(VARIANTS["monitored"]))["panels"]
+    assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
+    assert len({(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}) == len(panels)
+
+
+def dashboard(manifests: Manifests) -> dict[str, Any]:
+    (found,) = [one for one in manifests if one["metadata"]["name"].endswith("-dashboard")]
+    content: dict[str, Any] = json.loads(found["data"]["scanner-service.json"])
+    return content
+
+
+def dashboard_expressions(manifests: Manifests) -> list[str]:
+    return [target["expr"] for panel in dashboard(manifests)["panels"] for target in panel["targets"]]
+
+
+def exposed_metrics() -> set[str]:
+    """The names of all samples that the service exposes, once everything has happened."""
+    metrics = Metrics()
+    finding = Finding("EMAIL", 1.0, Span(0, 1))
+    result = ScannerResult("pii", "pii", 1.0, 0.5, Action.REDACT, (finding,))
+    failed = ScannerResult("pii", "pii", None, 0.5, Action.BLOCK, error="model_error")
+    metrics.count("prompt", "default", ScanResult((result, failed), "", {}))
+    metrics.requests.labels("/", "200").observe(0.1)
+    metrics.queued.labels("guard").set(1)
+    return set(re.findall(r"^(scanner_\w+)", metrics.expose().decode(), re.MULTILINE))
