@@ -76,7 +76,7 @@ async def calibrate(
 
 def measuring(rule: Rule) -> Rule:
     """*rule* as a measuring device: it reports every score and does nothing about it."""
-    return replace(rule, threshold=0.0, thresholds={}, action=Action.ALLOW, stops=False)
+    return replace(rule, threshold=0.0, thresholds={}, action=Action.MONITOR, stops=False)
 
 
 async def _measure(engine: Engine, rule: Rule, texts: Sequence[str], name: str) -> AsyncIterator[LabelScores]:

@@ -56,7 +56,7 @@ def _build_rule(rule: RuleConfig, models: Mapping[str, ModelInfo], where: str) -
         name=rule.name,
         kind=rule.kind,
         scanner=scanner,
-        action=rule.action,
+        action=Action(rule.action),
         threshold=DEFAULT_THRESHOLD if rule.threshold is None else rule.threshold,
         thresholds=_thresholds(rule, scanner, models),
         on_error=Action(rule.on_error),

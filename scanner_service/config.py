@@ -9,7 +9,6 @@ import msgspec
 import yaml
 
 from scanner_service.errors import ConfigError
-from scanner_service.findings import Action
 from scanner_service.sanitizer import Operator
 
 DEFAULT_CONFIG = Path(__file__).parent / "data" / "default.yaml"
@@ -26,7 +25,7 @@ class RuleConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     name: Name
     kind: Name
-    action: Action = Action.BLOCK
+    action: Literal["block", "redact", "monitor"] = "block"
     threshold: Share | None = None
     thresholds: dict[str, Share] = {}
     on_error: Literal["block", "allow"] = "block"

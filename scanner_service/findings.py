@@ -10,9 +10,10 @@ from scanner_service.text import Span
 
 
 class Action(StrEnum):
-    """What a policy does about a finding."""
+    """What is done about a finding, mildest first. `allow` is what is done if there is none."""
 
     ALLOW = "allow"
+    MONITOR = "monitor"
     REDACT = "redact"
     BLOCK = "block"
 

@@ -19,10 +19,10 @@ class Rule:
         name: unique in its chain; the caller sees and suppresses it by this name.
         kind: the kind of scanner.
         scanner: what measures.
-        action: what is done once a finding reaches its threshold.
+        action: what is done once a finding reaches its threshold; a rule that monitors reports, and does nothing.
         threshold: 0 to 1, for labels without one of their own.
         thresholds: by label.
-        on_error: what is done when the scanner could not run: `block` or `allow`.
+        on_error: what is done when the scanner could not run: `block` or `allow`. A rule that monitors never blocks.
         optional: whether a caller may suppress the rule.
         stops: whether nothing else runs once this rule blocks.
         operator: what stands where a finding was redacted.
@@ -70,7 +70,7 @@ class Rule:
             kind=self.kind,
             score=None,
             threshold=self.threshold,
-            action=self.on_error,
+            action=Action.ALLOW if self.action is Action.MONITOR else self.on_error,
             error=code,
             duration_ms=duration_ms,
         )

@@ -31,6 +31,7 @@ def test_defaults_are_the_safe_ones(tmp_path):
         (SMALL.replace("kind: secrets", "kind: secrets, treshold: 0.5", 1), "$.policies.default.prompt[0]"),
         (SMALL.replace("kind: secrets", "kind: secrets, threshold: 1.5", 1), "$.policies.default.prompt[0].threshold"),
         (SMALL.replace("kind: secrets", "kind: secrets, on_error: ignore", 1), "$.policies.default.prompt[0].on_error"),
+        (SMALL.replace("kind: secrets", "kind: secrets, action: allow", 1), "$.policies.default.prompt[0].action"),
         (SMALL.replace("name: one", "name: One Two", 1), "$.policies.default.prompt[0].name"),
         ("policies: {}\n", "$.policies"),
         (SMALL + "default_policy: strict\n", "$.default_policy"),

@@ -176,3 +176,15 @@ def test_a_score_that_is_none_is_a_failure_and_not_a_low_one(word_rule, score):
     result = scan([word_rule("text", score=score)])
     assert not result.is_valid
     assert result.results[0].error == "scanner_failed"
+
+
+def test_a_rule_that_monitors_never_stops_a_scan(word_rule):
+    rules = [word_rule("text", Action.MONITOR, stops=True), word_rule("a", name="after")]
+    result = scan(rules, "a text", fail_fast=True)
+    assert [one.error for one in result.results] == [None, None]
+    assert [one.scanner for one in result.results if one.blocks] == ["after"]
+
+
+def test_a_failure_of_a_rule_that_monitors_is_reported_and_does_not_block():
+    result = scan([rule(FailingScanner(), action=Action.MONITOR)])
+    assert (result.is_valid, result.results[0].error) == (True, "scanner_failed")

@@ -52,3 +52,15 @@ def test_only_a_redacting_rule_that_triggered_edits_the_text(word_rule):
     assert list(rule.redactions(rule.judge([finding(0.1)]))) == []
     blocking = word_rule("x")
     assert list(blocking.redactions(blocking.judge([finding(1.0)]))) == []
+
+
+def test_a_rule_that_monitors_reports_but_neither_blocks_nor_edits(word_rule):
+    rule = word_rule("x", Action.MONITOR)
+    result = rule.judge([finding(1.0)])
+    assert (result.triggered, result.action, result.blocks, result.risk) == (True, Action.MONITOR, False, 1.0)
+    assert list(rule.redactions(result)) == []
+
+
+def test_a_rule_that_monitors_is_excused_even_where_a_failure_would_block(word_rule):
+    result = word_rule("x", Action.MONITOR, on_error=Action.BLOCK).excuse("model_failed")
+    assert (result.error, result.blocks, result.risk) == ("model_failed", False, None)

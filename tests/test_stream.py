@@ -212,3 +212,13 @@ def test_the_time_for_many_pieces_grows_linearly():
 
     seconds(100)
     assert seconds(5_000) < 25 * max(seconds(500), 0.02)
+
+
+def test_a_rule_that_monitors_reports_and_changes_neither_the_text_nor_when_it_comes():
+    everything = rule(".+", "EVERYTHING", Action.MONITOR)
+    output = "plain words of an output " * 40
+    pieces = [output[at : at + 20] for at in range(0, len(output), 20)]
+    shown, result = stream(pieces, [EMAIL, everything])
+    assert shown == stream(pieces, [EMAIL])[0]
+    assert "".join(shown) == output
+    assert (result.is_valid, result.results[1].triggered, result.results[1].action) == (True, True, Action.MONITOR)

@@ -54,6 +54,16 @@ def test_a_text_that_was_only_redacted_is_valid(client):
     assert answer["message"] == "person: PERSON at 5–8"
 
 
+def test_a_rule_that_monitors_is_reported_and_counted_and_changes_nothing(world, word_rule):
+    rules = (word_rule("Ada", Action.MONITOR, name="watched", label="PERSON"),)
+    world.policies["default"] = Policy("default", "d", rules, rules)
+    answer = world.client.post("/analyze/prompt", json={"prompt": "I am Ada."}).json()
+    assert (answer["is_valid"], answer["sanitized_prompt"], answer["scanners"]) == (True, "I am Ada.", {"watched": 1.0})
+    assert (answer["results"][0]["triggered"], answer["results"][0]["action"]) == (True, "monitor")
+    counted = 'scanner_triggered_total{action="monitor",label="PERSON",scanner="watched"} 1.0'
+    assert counted in world.client.get("/metrics").text
+
+
 def test_outputs_are_sanitized_under_their_own_name(client):
     answer = client.post("/analyze/output", json={"prompt": "", "output": "It is Ada."}).json()
     assert answer["sanitized_output"] == "It is [PERSON_1]."
