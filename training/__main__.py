@@ -17,9 +17,10 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("bench/results"), help="where figures go")
     parser.add_argument("--licences", default="", help="licence classes to train on, such as P,SA,U")
     parser.add_argument("--hold-out", default="", help="sources never trained on, such as injection/spikee")
-    parser.add_argument("--rounds", type=int, default=4, help="passes over a freshly drawn mixture")
-    parser.add_argument("--scale", type=float, default=1.0, help="how many rows a round draws, 1 for all")
+    parser.add_argument("--rounds", type=int, default=3, help="passes over a freshly drawn mixture")
+    parser.add_argument("--scale", type=float, default=0.6, help="how many rows a round draws, 1 for all")
     parser.add_argument("--start", type=Path, help="a checkpoint of another run to begin with")
+    parser.add_argument("--limit", type=int, default=400, help="texts per unseen source and label")
     parser.add_argument("--processes", type=int, default=2, help="of one thread each, on a CPU")
     options = parser.parse_args()
     for stage in stages.ORDER if options.stage == "all" else [options.stage]:

@@ -17,13 +17,12 @@ from training.predict import Logits, Model, highest
 from training.rows import TOXICITY, Row
 from training.thresholds import joint_thresholds, threshold_for
 
-LIMIT = 500
 TARGET_FPR = 0.005
 LONG = 4  # windows of a text that counts as long
 PENALTIES = tuple(step / 20 for step in range(21))
 
 
-def run(work: Path, out: Path, results: Path, limit: int = LIMIT) -> dict[str, object]:
+def run(work: Path, out: Path, results: Path, limit: int) -> dict[str, object]:
     """Writes `manifest.toml` beside `out`, and what was chosen to `calibration.json` below `results`."""
     model = Model(out / "model.int8.onnx", out / "tokenizer.json")
     rows = unseen.rows(work)

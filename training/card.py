@@ -30,6 +30,7 @@ def run(work: Path, out: Path, results: Path, split: Split) -> Path:
         TEXT.read_text(encoding="utf-8").format(
             **goals(evaluation["injection"]["summary"]),
             sha256=evaluation["model"],
+            limit=evaluation["texts_per_source_and_label"],
             megabytes=f"{quantization['bytes'] / 1e6:.1f}",
             quantization=pairs(quantization["against_fp32"]),
             licences=", ".join(sorted(split.licences)),
@@ -40,6 +41,7 @@ def run(work: Path, out: Path, results: Path, split: Split) -> Path:
             harmless=harmless(evaluation["injection"]["harmless"]),
             toxicity=toxicity(evaluation["toxicity"]["sources"]),
             clean=clean(evaluation["toxicity"]["clean_prompts_over_threshold"]),
+            long_toxic="{over} of {n}".format(**evaluation["toxicity"]["long_documents"]),
             identity=identity(evaluation["identity"]),
             entities=entities(evaluation["entities"]),
             temperatures=pairs({head: calibration[head]["temperature"] for head in ("injection", "toxicity")}),

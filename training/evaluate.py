@@ -17,11 +17,10 @@ from training.predict import Model, highest
 from training.rows import ENTITIES, TOXICITY, Row, Tagged
 from training.spans import decode
 
-LIMIT = 1_000
 Head = dict[str, Any]
 
 
-def run(work: Path, out: Path, results: Path, limit: int = LIMIT) -> dict[str, object]:
+def run(work: Path, out: Path, results: Path, limit: int) -> dict[str, object]:
     """Measures the three heads as the manifest describes them and returns the summary."""
     entry = tomllib.loads((out.parent / "manifest.toml").read_text(encoding="utf-8"))["models"][out.name]
     heads = {head["output"]: head for head in entry["heads"]}
@@ -31,6 +30,8 @@ def run(work: Path, out: Path, results: Path, limit: int = LIMIT) -> dict[str, o
     samples = unseen.injection(rows, limit, calibration=False)
     figures["injection"] = injection(model, heads["injection"], samples)
     figures["toxicity"] = toxicity(model, heads["toxicity"], rows, limit)
+    long = [text for sample in samples if sample.source == "long_documents" for text in sample.texts]
+    figures["toxicity"]["long_documents"] = stopped(model, heads["toxicity"], long)
     figures["identity"] = identity.measure(model, heads["toxicity"])
     figures["entities"] = entities(model, unseen.entities(rows, limit))
     results.mkdir(parents=True, exist_ok=True)
@@ -83,7 +84,7 @@ def summary(report: dict[str, Any]) -> dict[str, float]:
 
     def over(names: Sequence[str]) -> float:
         found = [harmless[name] for name in names if name in harmless]
-        return sum(r["share_over_threshold"] * r["n"] for r in found) / max(1, sum(r["n"] for r in found))
+        return float(sum(r["share_over_threshold"] * r["n"] for r in found) / max(1, sum(r["n"] for r in found)))
 
     planted = [report["attacks"][n]["share_over_threshold"] for n in PLANTED if n in report["attacks"]]
     return {
@@ -137,6 +138,12 @@ def toxicity(model: Model, head: Head, rows: Sequence[Row], limit: int) -> dict[
                     for measure, function in (("auc", metrics.auc), ("ap", metrics.average_precision))
                 }
     return report
+
+
+def stopped(model: Model, head: Head, texts: Sequence[str]) -> dict[str, int]:
+    """How many harmless texts reach the threshold of any label."""
+    limits = np.array([head["thresholds"][label] for label in head["labels"]])
+    return {"n": len(texts), "over": int((probabilities(model, head, texts) >= limits).any(1).sum())}
 
 
 def entities(model: Model, groups: dict[str, list[Tagged]]) -> dict[str, Any]:

@@ -54,13 +54,13 @@ def quantize(options: Namespace) -> object:
 def calibrate(options: Namespace) -> object:
     from training import calibrate as stage
 
-    return stage.run(options.work, options.out, options.results)
+    return stage.run(options.work, options.out, options.results, options.limit)
 
 
 def evaluate(options: Namespace) -> object:
     from training import evaluate as stage
 
-    return stage.run(options.work, options.out, options.results)
+    return stage.run(options.work, options.out, options.results, options.limit)
 
 
 def card(options: Namespace) -> object:

@@ -98,6 +98,7 @@ class Trainer:
     def scores(self, windows: list[list[int]]) -> list[float]:
         """The injection logit of each framed window."""
         self.model.eval()
+        torch.set_num_threads(len(self.crew.others) + 1)  # the others wait meanwhile
         order = sorted(range(len(windows)), key=lambda i: len(windows[i]))
         found = [0.0] * len(windows)
         for group in equal_lengths(order, windows):
@@ -105,6 +106,7 @@ class Trainer:
             for i, logit in zip(group, self.model.head("injection", ids)[:, 0].tolist(), strict=True):
                 found[i] = logit
         self.model.train()
+        torch.set_num_threads(1)
         return found
 
 
