@@ -9,18 +9,32 @@ import aiohttp
 import pytest
 import requests
 
+from scanner_client import Client
 from scanner_client.compat import llm_guard, llm_guard_async
 from tests.client.conftest import ATTACK, HARMLESS
 from tests.client.servers import error, response, scripted
+
+
+@pytest.fixture(autouse=True)
+def _closed(monkeypatch):
+    """The module keeps its clients; the server waits for their idle connections when it stops."""
+    clients = []
+
+    def make(*arguments):
+        clients.append(Client(*arguments))
+        return clients[-1]
+
+    monkeypatch.setattr(llm_guard, "Client", make)
+    yield
+    llm_guard._client.cache_clear()
+    for client in clients:
+        client.close()
 
 
 @pytest.fixture
 def _environment(server, server_key, monkeypatch):
     monkeypatch.setenv("LLM_GUARD_URL", server.url)
     monkeypatch.setenv("LLM_GUARD_API_KEY", server_key)
-    yield
-    llm_guard._client(server.url, server_key).close()  # the server waits for idle connections when it stops
-    llm_guard._client.cache_clear()
 
 
 @pytest.fixture(params=[llm_guard, llm_guard_async], ids=["sync", "async"])
