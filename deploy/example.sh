@@ -7,6 +7,6 @@ cd "$(dirname "$0")/.."
 charts=$(mktemp -d)
 trap 'rm -rf "$charts"' EXIT
 cp -R helm/examples/sidecar "$charts/chat"
-mkdir "$charts/chat/charts"
+rm -rf "$charts/chat/charts" && mkdir "$charts/chat/charts"
 cp -R helm/scanner-service "$charts/chat/charts/"
 .venv/tools/bin/helm template chat "$charts/chat" --kube-version 1.31.0 "$@"
