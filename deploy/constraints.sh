@@ -13,7 +13,7 @@ compile() { # compile INPUT OUTPUT ABOUT [OPTION ...]
     --output-file "$2" "${@:4}" "$1"
 }
 
-compile pyproject.toml deploy/constraints.txt "what the service needs at run time" "$@"
+compile pyproject.toml deploy/constraints.txt "what the service needs at run time, with every extra" --all-extras "$@"
 python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' |
   compile - deploy/constraints-build.txt "what builds its wheel" "$@"
 compile deploy/tools.in deploy/tools.txt "what checks image and chart" "$@"

@@ -14,17 +14,33 @@ from typing import Any
 import msgspec
 
 from scanner_service.config import Config
+from scanner_service.inheritance import DerivedPolicy
 
 SCHEMA = Path(__file__).parent.parent / "helm" / "scanner-service" / "values.schema.json"
 
 
 def with_config(schema: dict[str, Any]) -> dict[str, Any]:
     """*schema* with `config` either empty or of the shape that the service accepts."""
-    ((reference,), definitions) = msgspec.json.schema_components([Config], ref_template="#/definitions/{name}")
+    (reference, derived), definitions = msgspec.json.schema_components(
+        [Config, DerivedPolicy], ref_template="#/definitions/{name}"
+    )
+    definitions["Config"]["properties"]["policies"]["additionalProperties"] = {
+        "anyOf": [{"$ref": "#/definitions/PolicyConfig"}, derived]
+    }
+    _close(definitions)
     described = {"description": "The configuration file; empty for the policy in the image."}
     config = described | {"anyOf": [{"type": "object", "maxProperties": 0}, reference]}
     properties = schema["properties"] | {"config": config}
     return schema | {"properties": properties, "definitions": _bare(json.loads(msgspec.json.encode(definitions)))}
+
+
+def _close(definitions: dict[str, Any]) -> None:
+    """Let a derived policy hold what a policy may and nothing else; of its rules only the names are required."""
+    definitions["PartialRule"] = definitions["RuleConfig"] | {"required": ["name"]}
+    rules = {"type": "array", "items": {"$ref": "#/definitions/PartialRule"}}
+    policy, derived = definitions["PolicyConfig"], definitions["DerivedPolicy"]
+    properties = policy["properties"] | derived["properties"] | {"prompt": rules, "output": rules}
+    definitions["DerivedPolicy"] = derived | {"properties": properties, "additionalProperties": False}
 
 
 def _bare(schema: Any) -> Any:
