@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 import yaml
 
+from scanner_service import inheritance
 from scanner_service.errors import ConfigError
 from scanner_service.sanitizer import Operator
 
@@ -113,9 +114,13 @@ def load(path: Path) -> Config:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {error}") from None
     try:
-        config = msgspec.convert(content, Config)
+        whole = inheritance.merge(content)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    try:
+        config = msgspec.convert(whole, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_with_policy(content, str(error))}") from None
+        raise ConfigError(f"{path}: {_with_policy(whole, content, str(error))}") from None
     _check(path, config)
     return config
 
@@ -134,14 +139,17 @@ def options(rule: RuleConfig, type_: type[T]) -> T:
         raise ConfigError(message) from None
 
 
-def _with_policy(content: Any, message: str) -> str:
-    """*message* with the name of the policy at fault, which the decoder does not tell."""
-    if "$.policies[...]" in message:
-        for name, policy in content["policies"].items():
-            try:
-                msgspec.convert(policy, PolicyConfig)
-            except msgspec.ValidationError:
-                return message.replace("$.policies[...]", f"$.policies.{name}")
+def _with_policy(whole: Any, written: Any, message: str) -> str:
+    """*message* with the name of the policy at fault, which the decoder does not tell, and the path as written."""
+    if "`$.policies[...]" not in message:
+        return message
+    for name, policy in whole["policies"].items():
+        try:
+            msgspec.convert(policy, PolicyConfig)
+        except msgspec.ValidationError:
+            what, _, at = message.partition("`$.policies[...]")
+            at = inheritance.written_path(f"${at}", policy, written["policies"][name])
+            return f"{what}`$.policies.{name}{at.removeprefix('$')}"
     return message
 
 

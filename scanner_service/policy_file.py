@@ -30,8 +30,7 @@ def with_thresholds(content: str, policy: str, direction: str, rule: str, thresh
         if key.value == "thresholds":
             end = _end(content, value)
             return content[: value.start_mark.index] + values + content[end:]
-    kind = next(value for key, value in node.value if key.value == "kind")
-    at = kind.end_mark.index
+    at = max(value.end_mark.index for key, value in node.value if key.value in ("name", "kind"))
     separator = ", " if node.flow_style else "\n" + " " * node.value[0][0].start_mark.column
     return f"{content[:at]}{separator}thresholds: {values}{content[at:]}"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scanner_service import config, errors, registry
+from scanner_service import config, errors, inheritance, registry
 from scanner_service.sanitizer import Operator
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -30,6 +30,7 @@ def as_documented(value):
     [
         (config.Config, "The file"),
         (config.PolicyConfig, "A policy"),
+        (inheritance.DerivedPolicy, "A policy with a base"),
         (config.RuleConfig, "A rule"),
         (config.KeyConfig, "A key"),
         (config.Limits, "Limits"),

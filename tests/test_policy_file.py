@@ -69,3 +69,9 @@ def test_the_shipped_file_can_be_changed():
 def test_a_rule_that_does_not_exist_is_named(where):
     with pytest.raises(ConfigError, match=r"has no rule called"):
         with_thresholds(BLOCK, *where, CHOSEN)
+
+
+def test_a_rule_of_a_policy_with_a_base_needs_no_kind():
+    content = "policies: { strict: { base: default, prompt: [{ name: pii }] } }\n"
+    changed = yaml.safe_load(with_thresholds(content, "strict", "prompt", "pii", CHOSEN))
+    assert changed["policies"]["strict"] == {"base": "default", "prompt": [{"name": "pii", "thresholds": CHOSEN}]}

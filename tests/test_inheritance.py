@@ -1,0 +1,121 @@
+import pytest
+import yaml
+
+from scanner_service import config
+from scanner_service.errors import ConfigError
+
+BASE = """
+policies:
+  strict: {derived}
+  default:
+    prompt:
+      - {{ name: long, kind: length, stops: true, options: {{ max_tokens: 10 }} }}
+      - {{ name: keys, kind: secrets, threshold: 0.7, optional: true }}
+      - {{ name: hidden, kind: invisible_text }}
+    output:
+      - {{ name: long, kind: length }}
+      - {{ name: keys, kind: secrets }}
+"""
+
+
+def load(tmp_path, derived, base=BASE):
+    path = tmp_path / "policy.yaml"
+    path.write_text(base.format(derived=derived))
+    return config.load(path)
+
+
+def strict(tmp_path, derived):
+    return load(tmp_path, derived).policies["strict"]
+
+
+def test_a_policy_that_says_nothing_is_its_base(tmp_path):
+    loaded = load(tmp_path, "{base: default}")
+    assert loaded.policies["strict"] == loaded.policies["default"]
+
+
+def test_a_rule_of_the_base_keeps_its_place_and_what_is_not_said_again(tmp_path):
+    policy = strict(tmp_path, "{base: default, prompt: [{name: keys, threshold: 0.3, optional: false}]}")
+    assert [rule.name for rule in policy.prompt] == ["long", "keys", "hidden"]
+    keys = policy.prompt[1]
+    assert (keys.kind, keys.threshold, keys.optional) == ("secrets", 0.3, False)
+    assert policy.output[1].threshold is None
+
+
+def test_a_field_is_replaced_as_a_whole(tmp_path):
+    policy = strict(tmp_path, "{base: default, prompt: [{name: long, options: {max_characters: 5}}]}")
+    assert policy.prompt[0].options == {"max_characters": 5}
+    assert policy.prompt[0].stops
+
+
+def test_a_new_name_is_a_new_rule_at_the_end(tmp_path):
+    policy = strict(tmp_path, "{base: default, output: [{name: hidden, kind: invisible_text, action: monitor}]}")
+    assert [rule.name for rule in policy.output] == ["long", "keys", "hidden"]
+
+
+def test_a_rule_left_out_is_left_out_of_both_chains(tmp_path):
+    policy = strict(tmp_path, "{base: default, without: [long]}")
+    assert [rule.name for rule in (*policy.prompt, *policy.output)] == ["keys", "hidden", "keys"]
+
+
+def test_a_key_may_be_tied_to_a_policy_with_a_base(tmp_path):
+    loaded = load(tmp_path, "{base: default}", BASE + "keys: {{team: {{policies: [strict]}}}}\n")
+    assert loaded.keys["team"].policies == ["strict"]
+
+
+def test_what_is_merged_is_what_would_have_been_written_in_full(tmp_path):
+    short = load(tmp_path, "{base: default, prompt: [{name: keys, threshold: 0.3}], without: [hidden]}")
+    content = yaml.safe_load(BASE.format(derived="{}"))
+    default = content["policies"]["default"]
+    content["policies"]["strict"] = default | {
+        "prompt": [default["prompt"][0], default["prompt"][1] | {"threshold": 0.3}]
+    }
+    (tmp_path / "policy.yaml").write_text(yaml.safe_dump(content))
+    assert config.load(tmp_path / "policy.yaml") == short
+
+
+@pytest.mark.parametrize(
+    ("derived", "path"),
+    [
+        ("{base: nowhere}", "$.policies.strict.base"),
+        ("{base: strict}", "$.policies.strict.base"),
+        ("{base: [default]}", "$.policies.strict.base"),
+        ("{base: default, surprise: 1}", "$.policies.strict"),
+        ("{base: default, without: [nothing]}", "$.policies.strict.without[0]"),
+        ("{base: default, without: keys}", "$.policies.strict.without"),
+        ("{base: default, without: [long, keys, hidden]}", "$.policies.strict.prompt"),
+        ("{base: default, prompt: {name: keys}}", "$.policies.strict.prompt"),
+        ("{base: default, prompt: [keys]}", "$.policies.strict.prompt[0]"),
+        ("{base: default, prompt: [{threshold: 0.5}]}", "$.policies.strict.prompt[0].name"),
+        ("{base: default, prompt: [{name: [keys]}]}", "$.policies.strict.prompt[0].name"),
+        ("{base: default, prompt: [{name: keys}, {name: keys}]}", "$.policies.strict.prompt[1].name"),
+        ("{base: default, prompt: [{name: hidden, threshold: 2}]}", "$.policies.strict.prompt[0].threshold"),
+        ("{base: default, output: [{name: new}]}", "$.policies.strict.output[0]"),
+        ("{base: default, output: [{name: keys, treshold: 1}]}", "$.policies.strict.output[0]"),
+    ],
+)
+def test_an_error_names_the_policy_and_the_path_as_it_is_written(tmp_path, derived, path):
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, derived)
+    assert "policy.yaml" in str(error.value)
+    assert f"`{path}`" in str(error.value)
+
+
+def test_a_base_with_a_base_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"`\$\.policies\.third\.base` names `strict`, which has a base itself"):
+        load(tmp_path, "{base: default}", BASE + "  third: {{ base: strict }}\n")
+
+
+@pytest.mark.parametrize(
+    "broken", ["5", "[]", "{prompt: 5, output: []}", "{prompt: [{name: []}], output: [5]}", "null"]
+)
+def test_what_is_wrong_with_a_base_is_said_of_the_base(tmp_path, broken):
+    (tmp_path / "policy.yaml").write_text(f"policies: {{strict: {{base: default}}, default: {broken}}}\n")
+    with pytest.raises(ConfigError, match=r"\$\.policies\.default"):
+        config.load(tmp_path / "policy.yaml")
+
+
+@pytest.mark.parametrize("content", ["5", "[]", "{policies: []}", "{policies: {default: 5}}", "{}", ""])
+def test_what_is_no_configuration_is_left_to_the_decoder(tmp_path, content):
+    (tmp_path / "policy.yaml").write_text(content)
+    with pytest.raises(ConfigError, match=r"policy\.yaml: "):
+        config.load(tmp_path / "policy.yaml")
