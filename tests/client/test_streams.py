@@ -113,6 +113,7 @@ def serving(told: StreamServer, tls: ssl.SSLContext | None = None, socket: str |
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)  # connections are let go of in the turns of the loop after their closing
 
     try:
         yield f"unix://{socket}" if socket else f"http://localhost:{port}"

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _BYTES = 65_536
 
+# A connection that the other side does not let go of is left to the loop after this time.
+CLOSE_SECONDS = 1.0
+
 
 class Exchange:
     """
@@ -209,6 +212,8 @@ async def scan_async(
         sender.cancel()
         await asyncio.wait({sender})
         writer.close()
+        with contextlib.suppress(OSError, asyncio.TimeoutError):
+            await asyncio.wait_for(writer.wait_closed(), CLOSE_SECONDS)
     exchange.transcript.close()
 
 
