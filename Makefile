@@ -18,6 +18,7 @@ check: $(VENV)/.dev ## format, lint, types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@cd scanner_client && $(CURDIR)/$(BIN)/mypy
 
 format: $(VENV)/.dev ## rewrite the code in the house's format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
