@@ -71,7 +71,7 @@ class Unauthorized(RequestError):
 
 
 class Forbidden(RequestError):
-    """The credential is known but may not do this: suppress a mandatory rule, or use this policy."""
+    """The credential is known but may not do this: suppress a mandatory rule, raise a threshold, use this policy."""
 
     code = "forbidden"
 

@@ -19,7 +19,7 @@ _REF = "#/components/schemas/{name}"
 _ERRORS: Mapping[int, str] = {
     400: "The body is not JSON, or a vault token is not valid.",
     401: "The credential is missing or not known.",
-    403: "The credential may not use the policy, or a rule may not be suppressed.",
+    403: "The credential may not use the policy, a rule may not be suppressed, or a threshold would be raised.",
     408: "The body did not arrive in time.",
     413: "The body or the batch is too large.",
     415: "The content type is not `application/json`.",

@@ -1,10 +1,12 @@
-"""What a caller may ask for: a policy, and rules to leave out. Requests can tighten, never loosen."""
+"""What a caller may ask for: a policy, rules to leave out, lower thresholds. Requests can tighten, never loosen."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from scanner_service.errors import Forbidden, InvalidRequest
+from scanner_service.http import wire
 from scanner_service.http.auth import Caller
 from scanner_service.policy import Policy, Rule
 
@@ -26,13 +28,33 @@ def choose_policy(policies: Mapping[str, Policy], default: str, name: str | None
     return policies[name]
 
 
-def without_suppressed(rules: Sequence[Rule], names: Sequence[str]) -> Sequence[Rule]:
+def permitted(rules: Sequence[Rule], asked: wire.Request) -> Sequence[Rule]:
     """
-    *rules* without those that the caller suppresses by *names*.
+    The rules of a chain as a request may have them: tightened, and without those that it suppresses.
 
     Raises:
-        Forbidden: if one of them is not optional, or nothing would be left.
+        Forbidden: if it would loosen the policy.
+        InvalidRequest: if it names a threshold for a rule that the chain does not have.
     """
+    return _without_suppressed(_tightened(rules, asked.thresholds), asked.scanners_suppress)
+
+
+def _tightened(rules: Sequence[Rule], thresholds: Mapping[str, float]) -> Sequence[Rule]:
+    if not thresholds:
+        return rules
+    if not thresholds.keys() <= {rule.name for rule in rules}:
+        raise InvalidRequest("`$.thresholds`: names a rule that this policy does not have here")
+    return [_lowered(rule, thresholds[rule.name]) if rule.name in thresholds else rule for rule in rules]
+
+
+def _lowered(rule: Rule, threshold: float) -> Rule:
+    if not threshold <= max(rule.threshold, *rule.thresholds.values(), 0.0):
+        raise Forbidden(f"`$.thresholds.{rule.name}`: over every threshold of the rule; a request may only lower them")
+    own = {label: min(at, threshold) for label, at in rule.thresholds.items()}
+    return replace(rule, threshold=min(rule.threshold, threshold), thresholds=own)
+
+
+def _without_suppressed(rules: Sequence[Rule], names: Sequence[str]) -> Sequence[Rule]:
     optional = {rule.name for rule in rules if rule.optional}
     for at, name in enumerate(names):
         if name not in optional:

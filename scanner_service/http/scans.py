@@ -20,7 +20,7 @@ from scanner_service.http.auth import Caller
 from scanner_service.http.envelope import exchange
 from scanner_service.http.errors import answer_to
 from scanner_service.http.limits import check_media_type, read_body, unless_gone
-from scanner_service.http.permits import choose_policy, without_suppressed
+from scanner_service.http.permits import choose_policy, permitted
 from scanner_service.http.resources import Resources
 from scanner_service.logs import log_failure
 from scanner_service.policy import Policy, Rule
@@ -98,7 +98,7 @@ class Scans:
 
     async def _analyze_prompt(self, asked: wire.PromptRequest, call: Call) -> bytes:
         wire.check_text(asked.prompt, "$.prompt")
-        rules = without_suppressed(call.policy.prompt, asked.scanners_suppress)
+        rules = permitted(call.policy.prompt, asked)
         known = self._on.vault.open(asked.vault, call.caller.name) if asked.vault is not None else {}
         return await self._judge_prompt(asked.prompt, rules, call, known)
 
@@ -108,7 +108,7 @@ class Scans:
             raise RequestTooLarge(f"`$.prompts`: more than {limit} items")
         if not asked.prompts:
             raise InvalidRequest("`$.prompts`: is empty")
-        rules = without_suppressed(call.policy.prompt, asked.scanners_suppress)
+        rules = permitted(call.policy.prompt, asked)
         items = enumerate(asked.prompts)
         answers = await asyncio.gather(*(self._item(item, f"$.prompts[{at}]", rules, call) for at, item in items))
         return msgspec.json.encode({"results": [msgspec.Raw(answer) for answer in answers]})
@@ -147,7 +147,7 @@ class Scans:
 
     async def _scan_prompt(self, asked: wire.PromptScanRequest, call: Call) -> bytes:
         wire.check_text(asked.prompt, "$.prompt")
-        rules = without_suppressed(call.policy.prompt, asked.scanners_suppress)
+        rules = permitted(call.policy.prompt, asked)
         result = await self._scan("prompt", rules, call, asked.prompt, fail_fast=asked.fail_fast)
         return await _encoded(lambda: verdicts.verdict(result, call.policy, call.request_id), result)
 
@@ -165,7 +165,7 @@ class Scans:
     ) -> ScanResult:
         wire.check_text(asked.prompt, "$.prompt", may_be_empty=True)
         wire.check_text(asked.output, "$.output")
-        rules = without_suppressed(call.policy.output, asked.scanners_suppress)
+        rules = permitted(call.policy.output, asked)
         return await self._scan(
             "output", rules, call, asked.output, prompt=asked.prompt, known=known, fail_fast=fail_fast
         )

@@ -17,7 +17,7 @@ from scanner_service.http.auth import Caller
 from scanner_service.http.envelope import exchange
 from scanner_service.http.errors import answer_to
 from scanner_service.http.limits import Body, check_media_type
-from scanner_service.http.permits import choose_policy, without_suppressed
+from scanner_service.http.permits import choose_policy, permitted
 from scanner_service.http.resources import Resources
 from scanner_service.policy import Policy
 from scanner_service.stream import StreamScanner
@@ -67,7 +67,7 @@ class Streams:
     def _begin(self, head: wire.StreamHead, caller: Caller) -> tuple[Policy, StreamScanner]:
         wire.check_text(head.prompt, "$.prompt", may_be_empty=True)
         policy = choose_policy(self._on.policies, self._on.config.default_policy, head.policy, caller)
-        rules = without_suppressed(policy.output, head.scanners_suppress)
+        rules = permitted(policy.output, head)
         known = self._on.vault.open(head.vault, caller.name) if head.vault is not None else {}
         key = self._on.vault.substitutes_key
         return policy, StreamScanner(self._on.engine, rules, prompt=head.prompt, known=known, key=key)

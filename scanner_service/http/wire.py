@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -16,6 +16,8 @@ __all__ = ["UNSET"]
 
 T = TypeVar("T")
 
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
@@ -24,10 +26,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     Attributes:
         policy: a policy of the configuration; without it, the first policy of the credential or the default.
         scanners_suppress: names of optional rules that are not to run.
+        thresholds: by name of a rule, what to lower those of its thresholds to that are higher.
     """
 
     policy: str | None = None
     scanners_suppress: list[str] = []
+    thresholds: dict[str, Share] = {}
 
 
 class PromptRequest(Request, frozen=True, kw_only=True):
