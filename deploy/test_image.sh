@@ -8,9 +8,13 @@ packages="buildah podman debootstrap runc catatonit netavark aardvark-dns iptabl
 
 skip() { echo "image test skipped: $1"; exit 0; }
 
-if ! command -v podman buildah runc debootstrap >/dev/null; then
-  [ "$(id -u)" = 0 ] || skip "podman and buildah are not installed, and only root could install them"
-  command -v apt-get >/dev/null || skip "podman and buildah are not installed, and there is no apt-get"
+missing=""
+for tool in podman buildah runc debootstrap; do
+  command -v "$tool" >/dev/null || missing+=" $tool"
+done
+if [ -n "$missing" ]; then
+  [ "$(id -u)" = 0 ] || skip "not installed, and only root could do that:$missing"
+  command -v apt-get >/dev/null || skip "not installed, and there is no apt-get:$missing"
   apt-get update -qq || skip "Debian's packages cannot be reached"
   # shellcheck disable=SC2086
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null \
