@@ -123,21 +123,3 @@ def test_plain_requests_code_works_unchanged(server, server_key):
         ask_with_requests(server.url, server_key, ATTACK)
     with pytest.raises(Refused, match=r"\[\]"):  # the wrong key: it reads is_valid alone, and that is false
         ask_with_requests(server.url, "wrong", HARMLESS)
-
-
-def test_plain_aiohttp_code_beside_a_call_of_the_llm_works_unchanged(server, server_key):
-    async def llm(prompt):
-        await asyncio.sleep(0.01)
-        return f"answer to {prompt}"
-
-    async def generate(prompt, key=server_key, **options):
-        done = await asyncio.gather(ask_with_aiohttp(server.url, key, prompt, **options), llm(prompt))
-        return done[1]
-
-    assert asyncio.run(generate(HARMLESS)) == f"answer to {HARMLESS}"
-    with pytest.raises(Refused, match="prompt_injection"):
-        asyncio.run(generate(ATTACK))
-    with pytest.raises(aiohttp.ClientResponseError, match="401"):
-        asyncio.run(generate(HARMLESS, key="wrong"))
-    with pytest.raises(Refused, match=r"\[\]"):
-        asyncio.run(generate(HARMLESS, key="wrong", raise_for_status=False))
