@@ -1,4 +1,4 @@
-# The image of the scanner service; docs/deployment.md says how it is run.
+# The image of the scanner service; docs/deploying.md says how it is run.
 #
 #     docker build -t scanner-service:dev .
 ARG PYTHON_VERSION=3.12
