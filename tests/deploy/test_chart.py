@@ -134,7 +134,7 @@ def test_every_value_is_in_the_schema_and_the_other_way_round():
 
 
 def test_every_value_and_every_alert_is_documented(render):
-    documented = (ROOT / "docs" / "deployment.md").read_text("utf-8")
+    documented = (ROOT / "docs" / "deploying.md").read_text("utf-8")
     values = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
     assert [name for name in values if f"`{name}`" not in documented] == []
     rules = find(render(VARIANTS["monitored"]), "PrometheusRule")["spec"]["groups"][0]["rules"]
