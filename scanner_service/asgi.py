@@ -18,6 +18,7 @@ from scanner_service.http.app import create_app
 from scanner_service.http.auth import Keys
 from scanner_service.inference.pool import ModelPool
 from scanner_service.metrics import Metrics
+from scanner_service.shadow import Shadows
 from scanner_service.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Service:
         metrics = Metrics()
         pool = assembly.make_pool()
         engine = Engine(pool, assembly.config.scan_timeout_seconds)
+        shadows = Shadows(engine, metrics)
         self._app = create_app(
             config=assembly.config,
             engine=engine,
@@ -78,6 +80,7 @@ class Service:
             keys=keys,
             metrics=metrics,
             vault=vault,
+            shadows=shadows,
             ready=lambda: pool.ready and not self.is_stopping(),
         )
         try:
@@ -86,6 +89,7 @@ class Service:
             yield
             sampling.cancel()
         finally:
+            await shadows.aclose()
             await pool.aclose()
             engine.close()
 

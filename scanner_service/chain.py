@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -11,7 +12,7 @@ from scanner_service import registry
 from scanner_service.config import Config, PolicyConfig, RuleConfig, options
 from scanner_service.errors import ConfigError
 from scanner_service.findings import Action
-from scanner_service.policy import Policy, Rule
+from scanner_service.policy import Policy, Rule, Shadow
 from scanner_service.sanitizer import Operator
 from scanner_service.scanner import ModelInfo, Scanner
 from scanner_service.substitutes import check_fakes
@@ -26,7 +27,7 @@ def build_policies(config: Config, models: Mapping[str, ModelInfo]) -> Mapping[s
     Raises:
         ConfigError: naming the policy, the rule and what is wrong with it.
     """
-    return {
+    policies = {
         name: Policy(
             name=name,
             digest=_digest(policy, models),
@@ -34,6 +35,13 @@ def build_policies(config: Config, models: Mapping[str, ModelInfo]) -> Mapping[s
             output=_build_rules(policy.output, models, f"policy `{name}`, output"),
         )
         for name, policy in config.policies.items()
+    }
+    return {
+        name: policy
+        if (shadow := config.policies[name].shadow) is None
+        # A shadow has none itself: it is the policy as it was before this step.
+        else replace(policy, shadow=Shadow(policies[shadow.policy], shadow.share))
+        for name, policy in policies.items()
     }
 
 
@@ -77,5 +85,6 @@ def _thresholds(rule: RuleConfig, scanner: Scanner, models: Mapping[str, ModelIn
 
 
 def _digest(policy: PolicyConfig, models: Mapping[str, ModelInfo]) -> str:
-    parts = (msgspec.to_builtins(policy), sorted((name, info.digest) for name, info in models.items()))
+    chains = {"prompt": policy.prompt, "output": policy.output}
+    parts = (msgspec.to_builtins(chains), sorted((name, info.digest) for name, info in models.items()))
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]

@@ -38,11 +38,19 @@ class RuleConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     options: dict[str, Any] = {}
 
 
+class ShadowConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which policy runs beside another one, and on which share of its scans; see `shadow`."""
+
+    policy: Name
+    share: Share
+
+
 class PolicyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The chains of a policy. An empty chain would call everything valid, so there is none."""
 
     prompt: Annotated[list[RuleConfig], msgspec.Meta(min_length=1)]
     output: Annotated[list[RuleConfig], msgspec.Meta(min_length=1)]
+    shadow: ShadowConfig | None = None
 
 
 class KeyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -161,6 +169,10 @@ def _check(path: Path, config: Config) -> None:
             if name not in config.policies:
                 raise ConfigError(f"{path}: `$.keys.{key}.policies` names `{name}`, which is not in `$.policies`")
     for name, policy in config.policies.items():
+        if policy.shadow is not None and policy.shadow.policy not in config.policies.keys() - {name}:
+            raise ConfigError(
+                f"{path}: `$.policies.{name}.shadow.policy` names `{policy.shadow.policy}`, no other policy"
+            )
         for direction, rules in (("prompt", policy.prompt), ("output", policy.output)):
             names = [rule.name for rule in rules]
             for index, rule in enumerate(names):

@@ -14,7 +14,7 @@ _DIRECTIONS = ("prompt", "output")
 
 class DerivedPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A policy as it is written down beside its base. What else it holds takes the place of what the base has.
+    A policy as it is written down beside its base. Only the chains come from the base, its shadow for one does not.
 
     Attributes:
         base: a policy without a base of its own.
@@ -91,7 +91,7 @@ def _merge_policy(path: str, policy: dict[Any, Any], whole: Mapping[Any, Any], d
         direction: _merge_chain(f"{path}.{direction}", base[direction], getattr(asked, direction), asked.without)
         for direction in _DIRECTIONS
     }
-    return {**base, **own, **chains}
+    return {**own, **chains}
 
 
 def _is_chain(rules: Any) -> bool:

@@ -69,6 +69,12 @@ class Metrics:
             ["scanner", "label", "action"],
             registry=registry,
         )
+        self.shadows = Counter(
+            "scanner_shadow",
+            "Scans that a shadow policy was to repeat, and how it differed.",
+            ["policy", "shadow", "outcome"],
+            registry=registry,
+        )
         self._errors = Counter("scanner_errors", "Rules that could not run.", ["scanner", "code"], registry=registry)
         self._durations = Histogram(
             "scanner_duration_seconds",

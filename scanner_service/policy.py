@@ -104,9 +104,19 @@ class Policy:
         digest: changes whenever a rule, a threshold or a model does.
         prompt: the rules for prompts, in order.
         output: the rules for outputs, in order.
+        shadow: what runs beside it, if anything.
     """
 
     name: str
     digest: str
     prompt: Sequence[Rule]
     output: Sequence[Rule]
+    shadow: Shadow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """A policy that runs beside another one and changes no answer, and the share of scans that it sees, 0 to 1."""
+
+    policy: Policy
+    share: float

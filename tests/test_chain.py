@@ -62,3 +62,17 @@ def test_the_digest_changes_with_a_threshold_and_with_a_model():
     assert build(threshold=0.9)["default"].digest != digest
     other = {"guard": ModelInfo(MODELS["guard"].labels, MODELS["guard"].tokenizer, "e" * 64)}
     assert build(other)["default"].digest != digest
+
+
+def test_a_shadow_is_a_policy_without_a_shadow_and_changes_no_digest():
+    chains = {"prompt": [RULE], "output": [RULE]}
+    policies = {
+        "default": chains | {"shadow": {"policy": "next", "share": 0.1}},
+        "next": chains | {"shadow": {"policy": "default", "share": 1}},
+        "plain": chains,
+    }
+    built = build_policies(msgspec.convert({"policies": policies}, Config), MODELS)
+    assert (built["default"].shadow.policy.name, built["default"].shadow.share) == ("next", 0.1)
+    assert built["default"].shadow.policy.shadow is None
+    assert built["plain"].shadow is None
+    assert built["default"].digest == built["plain"].digest

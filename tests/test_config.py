@@ -39,6 +39,9 @@ def test_defaults_are_the_safe_ones(tmp_path):
         (SMALL + "limits: {max_body_bytes: many}\n", "$.limits.max_body_bytes"),
         (SMALL + "keys: {team: {policies: [strict]}}\n", "$.keys.team.policies"),
         ("policies: {default: {prompt: [], output: []}}\n", "prompt"),
+        (SMALL.replace("}}", ", shadow: {policy: next, share: 0.1}}}"), "$.policies.default.shadow.policy"),
+        (SMALL.replace("}}", ", shadow: {policy: default, share: 0.1}}}"), "$.policies.default.shadow.policy"),
+        (SMALL.replace("}}", ", shadow: {policy: next, share: 1.1}}}"), "$.policies.default.shadow.share"),
         (
             f"policies: {{default: {{prompt: [{RULE}, {RULE}], output: [{RULE}]}}}}\n",
             "$.policies.default.prompt[1].name",

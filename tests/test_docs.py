@@ -31,6 +31,7 @@ def as_documented(value):
         (config.Config, "The file"),
         (config.PolicyConfig, "A policy"),
         (inheritance.DerivedPolicy, "A policy with a base"),
+        (config.ShadowConfig, "Shadows"),
         (config.RuleConfig, "A rule"),
         (config.KeyConfig, "A key"),
         (config.Limits, "Limits"),

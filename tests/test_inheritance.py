@@ -119,3 +119,10 @@ def test_what_is_no_configuration_is_left_to_the_decoder(tmp_path, content):
     (tmp_path / "policy.yaml").write_text(content)
     with pytest.raises(ConfigError, match=r"policy\.yaml: "):
         config.load(tmp_path / "policy.yaml")
+
+
+def test_a_base_may_have_the_policy_that_follows_it_as_its_shadow(tmp_path):
+    base = BASE + "    shadow: {{ policy: strict, share: 0.1 }}\n"
+    loaded = load(tmp_path, "{base: default, without: [long]}", base)
+    assert loaded.policies["default"].shadow is not None
+    assert loaded.policies["strict"].shadow is None

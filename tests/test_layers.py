@@ -22,6 +22,7 @@ LAYERS = [
     ["chain", "engine", "testing"],
     ["stream"],
     ["metrics", "assembly"],
+    ["shadow"],
     ["http"],
     ["connections"],
     ["asgi", "server", "calibrate"],

@@ -25,6 +25,7 @@ from scanner_service.http.scans import Scans
 from scanner_service.http.streams import Streams
 from scanner_service.metrics import Metrics
 from scanner_service.policy import Policy
+from scanner_service.shadow import Shadows
 from scanner_service.vault import Vault
 
 
@@ -36,6 +37,7 @@ def create_app(
     keys: Keys,
     metrics: Metrics,
     vault: Vault,
+    shadows: Shadows,
     ready: Callable[[], bool],
 ) -> Starlette:
     """
@@ -48,6 +50,7 @@ def create_app(
         keys: the credentials that are known.
         metrics: what counts.
         vault: what seals the values that were replaced.
+        shadows: what scans again for shadow policies.
         ready: what `/readyz` answers.
     """
     resources = Resources(
@@ -58,6 +61,7 @@ def create_app(
         metrics=metrics,
         vault=vault,
         admission=Admission(config.limits.max_concurrent_requests),
+        shadows=shadows,
     )
     scans, streams = Scans(resources), Streams(resources)
     health = Health(ready, metrics, keys if config.metrics_require_key else None)

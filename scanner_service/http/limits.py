@@ -27,6 +27,11 @@ class Admission:
         self._limit = limit
         self.admitted = 0
 
+    @property
+    def busy(self) -> bool:
+        """Whether so much is being answered that what nobody waits for has to stand back."""
+        return self.admitted > self._limit // 4
+
     @contextmanager
     def admit(self) -> Iterator[None]:
         """

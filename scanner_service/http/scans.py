@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,6 +26,7 @@ from scanner_service.http.resources import Resources
 from scanner_service.logs import log_failure
 from scanner_service.policy import Policy, Rule
 from scanner_service.restore import restore
+from scanner_service.shadow import Answered
 from scanner_service.substitutes import Substitutes
 
 log = logging.getLogger(__name__)
@@ -40,11 +42,12 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who asks, for which policy, under which id."""
+    """Who asks, for which policy, under which id; and the scans made for it, in the order in which they ended."""
 
     caller: Caller
     policy: Policy
     request_id: str
+    scans: list[Answered] = field(default_factory=list)
 
 
 class Scans:
@@ -94,7 +97,14 @@ class Scans:
             policy = choose_policy(self._on.policies, self._on.config.default_policy, asked.policy, caller)
             call = Call(caller, policy, here.request_id)
             content = await unless_gone(answer(asked, call), request.receive)
-            return Response(content, media_type="application/json")
+            # What a request changed about its policy says nothing about the difference between two policies.
+            compared = [] if asked.scanners_suppress or asked.thresholds else call.scans
+            return Response(content, media_type="application/json", background=BackgroundTask(self._shadow, compared))
+
+    async def _shadow(self, scans: Sequence[Answered]) -> None:
+        """Called when the answer is out."""
+        for scan in scans:
+            self._on.shadows.start(scan, busy=self._on.admission.busy)
 
     async def _analyze_prompt(self, asked: wire.PromptRequest, call: Call) -> bytes:
         wire.check_text(asked.prompt, "$.prompt")
@@ -184,6 +194,8 @@ class Scans:
         substitutes = Substitutes(text, known, self._on.vault.substitutes_key)
         result = await self._on.engine.scan(rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast)
         self._on.metrics.count(direction, call.policy.name, result)
+        if call.policy.shadow is not None:
+            call.scans.append(Answered(direction, call.policy, text, prompt, fail_fast, result, call.request_id))
         return result
 
 

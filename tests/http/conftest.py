@@ -14,6 +14,7 @@ from scanner_service.http.app import create_app
 from scanner_service.http.auth import Keys
 from scanner_service.metrics import Metrics
 from scanner_service.policy import Policy, Rule
+from scanner_service.shadow import Shadows
 from scanner_service.testing import FakeModels
 from scanner_service.vault import Vault
 
@@ -50,6 +51,7 @@ class World:
         keys = Keys.load(self.config, {"SCANNER_API_KEYS": f"test={KEY},tied={TIED_KEY}"})
         self.metrics = Metrics()
         self.engine = Engine(self.models, self.config.scan_timeout_seconds)
+        self.shadows = Shadows(self.engine, self.metrics, draw=lambda: 0.5)
         self.app = create_app(
             config=self.config,
             engine=self.engine,
@@ -57,6 +59,7 @@ class World:
             keys=keys,
             metrics=self.metrics,
             vault=Vault([VAULT_SECRET], self.config.vault_lifetime_seconds),
+            shadows=self.shadows,
             ready=lambda: self.is_ready,
         )
         self.client = TestClient(self.app, headers={"authorization": f"Bearer {KEY}"})
