@@ -15,9 +15,9 @@ from scanner_service.assembly import assemble
 from scanner_service.engine import Engine
 from scanner_service.errors import ScannerServiceError
 from scanner_service.http.app import create_app
-from scanner_service.http.auth import Keys
 from scanner_service.inference.pool import ModelPool
 from scanner_service.metrics import Metrics
+from scanner_service.reload import Reloading
 from scanner_service.shadow import Shadows
 from scanner_service.vault import Vault
 
@@ -41,6 +41,7 @@ class Service:
         self._environment = environment
         self._app: ASGIApp | None = None
         self.is_stopping: Callable[[], bool] = lambda: False
+        self._reloading: Reloading | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or live through a lifespan."""
@@ -50,6 +51,11 @@ class Service:
             raise RuntimeError("a request came before the lifespan: the server must support the lifespan protocol")
         else:
             await self._app(scope, receive, send)
+
+    def reload(self) -> None:
+        """Read policies and keys again; called by `server`."""
+        if self._reloading is not None:
+            self._reloading.want()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -67,17 +73,17 @@ class Service:
     async def _started(self) -> AsyncIterator[None]:
         assembly = assemble(self._environment)
         logs.configure(assembly.config.log_level)
-        keys = Keys.load(assembly.config, self._environment)
         vault = Vault.load(self._environment, assembly.config.vault_lifetime_seconds)
         metrics = Metrics()
+        reloading = Reloading(assembly, self._environment, metrics)
+        self._reloading = reloading
         pool = assembly.make_pool()
         engine = Engine(pool, assembly.config.scan_timeout_seconds)
         shadows = Shadows(engine, metrics)
         self._app = create_app(
             config=assembly.config,
             engine=engine,
-            policies=assembly.policies,
-            keys=keys,
+            served=lambda: reloading.served,
             metrics=metrics,
             vault=vault,
             shadows=shadows,
@@ -85,9 +91,10 @@ class Service:
         )
         try:
             await pool.start()
-            sampling = asyncio.create_task(_sample(pool, metrics))
+            tasks = [asyncio.create_task(work) for work in (_sample(pool, metrics), reloading.watch())]
             yield
-            sampling.cancel()
+            for task in tasks:
+                task.cancel()
         finally:
             await shadows.aclose()
             await pool.aclose()

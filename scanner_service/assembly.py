@@ -55,13 +55,13 @@ class Assembly:
         return ModelPool(self.manifest, self.models, max_queued_windows=self.config.limits.max_queued_windows)
 
 
-def assemble(environment: Mapping[str, str]) -> Assembly:
+def assemble(environment: Mapping[str, str], models: Manifest | None = None) -> Assembly:
     """
-    Read what `SCANNER_CONFIG` and `SCANNER_MODELS` name, or what ships.
+    Read what `SCANNER_CONFIG` and `SCANNER_MODELS` name, or what ships; only the former if *models* are known.
 
     Raises:
         ConfigError: naming the file and the path inside it.
     """
     loaded = config.load(Path(environment.get("SCANNER_CONFIG") or DEFAULT_CONFIG))
-    models = manifest.load(Path(environment.get("SCANNER_MODELS") or DEFAULT_MODELS))
+    models = models or manifest.load(Path(environment.get("SCANNER_MODELS") or DEFAULT_MODELS))
     return Assembly(loaded, models, build_policies(loaded, models.info()))

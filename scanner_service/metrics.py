@@ -44,6 +44,18 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.reloads = Counter(
+            "scanner_policy_reloads",
+            "Times that a worker has read its policies again, and whether it could use them.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.policies_read = Gauge(
+            "scanner_policy_last_success_timestamp_seconds",
+            "When the policies in use were read; with several workers, the earliest.",
+            multiprocess_mode="livemin",
+            registry=registry,
+        )
         self.in_flight = Gauge(
             "scanner_requests_in_flight",
             "Requests being answered.",

@@ -10,6 +10,7 @@ import math
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,13 @@ logconfig_dict: dict[str, Any] = {
 
 
 def on_starting(server: Any) -> None:
-    """Before the first worker: what all workers share, a folder to add up their metrics in and a vault secret."""
+    """
+    Before the first worker: what all workers share, a folder to add up their metrics in and a vault secret.
+
+    Gunicorn would answer SIGHUP with new workers, and end if those could not use what they read. The workers are asked
+    to read it instead, with the signal that gunicorn has for logs to be opened again: ours are not files.
+    """
+    server.handle_hup = lambda: server.kill_workers(signal.SIGUSR1)
     if workers > 1:
         os.environ[_METRICS] = tempfile.mkdtemp(prefix="scanner-metrics-")
     if not os.environ.get(_VAULT):
@@ -99,6 +106,7 @@ def post_worker_init(worker: Any) -> None:
 
     gasgi.ASGIProtocol = BoundedProtocol
     worker.asgi.is_stopping = lambda: not worker.alive
+    worker.loop.add_signal_handler(signal.SIGUSR1, worker.asgi.reload)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -24,7 +24,7 @@ LAYERS = [
     ["metrics", "assembly"],
     ["shadow"],
     ["http"],
-    ["connections"],
+    ["connections", "reload"],
     ["asgi", "server", "calibrate"],
     ["cli"],
     ["__main__"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,16 +15,14 @@ from scanner_service.config import Config
 from scanner_service.engine import Engine
 from scanner_service.errors import ScannerServiceError
 from scanner_service.http import openapi, pages
-from scanner_service.http.auth import Keys
 from scanner_service.http.envelope import Envelope, exchange
 from scanner_service.http.errors import answer_to, response_to
 from scanner_service.http.health import Health
 from scanner_service.http.limits import Admission
-from scanner_service.http.resources import Resources
+from scanner_service.http.resources import Resources, Served
 from scanner_service.http.scans import Scans
 from scanner_service.http.streams import Streams
 from scanner_service.metrics import Metrics
-from scanner_service.policy import Policy
 from scanner_service.shadow import Shadows
 from scanner_service.vault import Vault
 
@@ -33,8 +31,7 @@ def create_app(
     *,
     config: Config,
     engine: Engine,
-    policies: Mapping[str, Policy],
-    keys: Keys,
+    served: Callable[[], Served],
     metrics: Metrics,
     vault: Vault,
     shadows: Shadows,
@@ -46,8 +43,7 @@ def create_app(
     Args:
         config: limits and time-outs.
         engine: what scans.
-        policies: by name.
-        keys: the credentials that are known.
+        served: what requests are answered with.
         metrics: what counts.
         vault: what seals the values that were replaced.
         shadows: what scans again for shadow policies.
@@ -56,15 +52,14 @@ def create_app(
     resources = Resources(
         config=config,
         engine=engine,
-        policies=policies,
-        keys=keys,
+        served=served,
         metrics=metrics,
         vault=vault,
         admission=Admission(config.limits.max_concurrent_requests),
         shadows=shadows,
     )
     scans, streams = Scans(resources), Streams(resources)
-    health = Health(ready, metrics, keys if config.metrics_require_key else None)
+    health = Health(ready, metrics, (lambda: served().keys) if config.metrics_require_key else None)
     routes = [
         Route("/", health.root),
         Route("/healthz", health.healthz),

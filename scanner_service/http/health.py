@@ -27,7 +27,7 @@ class Health:
         keys: asked before the metrics are shown, if given.
     """
 
-    def __init__(self, ready: Callable[[], bool], metrics: Metrics, keys: Keys | None) -> None:
+    def __init__(self, ready: Callable[[], bool], metrics: Metrics, keys: Callable[[], Keys] | None) -> None:
         self._ready = ready
         self._metrics = metrics
         self._keys = keys
@@ -49,7 +49,7 @@ class Health:
     async def metrics(self, request: Request) -> Response:
         """`GET /metrics`"""
         if self._keys is not None:
-            self._keys.authenticate(request.headers.raw)
+            self._keys().authenticate(request.headers.raw)
         # In a thread: with several workers this reads a file of each.
         content = await asyncio.to_thread(self._metrics.expose)
         return Response(content, headers={"content-type": CONTENT_TYPE_LATEST})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from scanner_service.config import Config
@@ -15,6 +15,22 @@ from scanner_service.shadow import Shadows
 from scanner_service.vault import Vault
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """
+    What can be replaced while the service runs, all at once.
+
+    Attributes:
+        policies: by name.
+        default_policy: of requests that name none.
+        keys: the credentials that are known.
+    """
+
+    policies: Mapping[str, Policy]
+    default_policy: str
+    keys: Keys
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
     """
@@ -23,8 +39,7 @@ class Resources:
     Attributes:
         config: limits and time-outs.
         engine: what scans.
-        policies: by name.
-        keys: the credentials that are known.
+        served: what requests are answered with; each asks once and keeps what it got.
         metrics: what counts.
         vault: what seals the values that were replaced.
         admission: what the worker takes on at once.
@@ -33,8 +48,7 @@ class Resources:
 
     config: Config
     engine: Engine
-    policies: Mapping[str, Policy]
-    keys: Keys
+    served: Callable[[], Served]
     metrics: Metrics
     vault: Vault
     admission: Admission

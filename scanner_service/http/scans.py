@@ -85,7 +85,8 @@ class Scans:
         self, request: Request, type_: type[T], answer: Callable[[T, Call], Coroutine[Any, Any, bytes]]
     ) -> Response:
         here = exchange(request.scope)
-        caller = self._on.keys.authenticate(request.headers.raw)
+        served = self._on.served()
+        caller = served.keys.authenticate(request.headers.raw)
         here.caller = caller.name
         with self._on.admission.admit(), self._on.metrics.in_flight.track_inprogress():
             check_media_type(request.headers, "application/json")
@@ -94,7 +95,7 @@ class Scans:
                 request.receive, request.headers, limits.max_body_bytes, self._on.config.body_timeout_seconds
             )
             asked = await _decode(body, type_)
-            policy = choose_policy(self._on.policies, self._on.config.default_policy, asked.policy, caller)
+            policy = choose_policy(served.policies, served.default_policy, asked.policy, caller)
             call = Call(caller, policy, here.request_id)
             content = await unless_gone(answer(asked, call), request.receive)
             # What a request changed about its policy says nothing about the difference between two policies.

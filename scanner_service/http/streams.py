@@ -18,7 +18,7 @@ from scanner_service.http.envelope import exchange
 from scanner_service.http.errors import answer_to
 from scanner_service.http.limits import Body, check_media_type
 from scanner_service.http.permits import choose_policy, permitted
-from scanner_service.http.resources import Resources
+from scanner_service.http.resources import Resources, Served
 from scanner_service.policy import Policy
 from scanner_service.stream import StreamScanner
 
@@ -40,16 +40,19 @@ class Streams:
     async def analyze_output(self, request: Request) -> Response:
         """`POST /analyze/output/stream`"""
         here = exchange(request.scope)
-        caller = self._on.keys.authenticate(request.headers.raw)
+        served = self._on.served()
+        caller = served.keys.authenticate(request.headers.raw)
         here.caller = caller.name
-        return _LineResponse(self._answer(request, caller, here.request_id), _events_wanted(request))
+        return _LineResponse(self._answer(request, served, caller, here.request_id), _events_wanted(request))
 
-    async def _answer(self, request: Request, caller: Caller, request_id: str) -> AsyncIterator[msgspec.Struct]:
+    async def _answer(
+        self, request: Request, served: Served, caller: Caller, request_id: str
+    ) -> AsyncIterator[msgspec.Struct]:
         """The lines of the answer; an error before the first one is an ordinary error."""
         with self._on.admission.admit(), self._on.metrics.in_flight.track_inprogress():
             check_media_type(request.headers, NDJSON)
             lines = _lines(request.receive, self._on.config)
-            policy, scanner = self._begin(wire.decode(await anext(lines, b""), wire.StreamHead), caller)
+            policy, scanner = self._begin(wire.decode(await anext(lines, b""), wire.StreamHead), served, caller)
             async for line in lines:
                 delta = wire.decode(line, wire.Delta).delta
                 wire.check_text(delta, "$.delta", may_be_empty=True)
@@ -64,9 +67,9 @@ class Streams:
             self._on.metrics.count("output", policy.name, result)
             yield verdicts.verdict(result, policy, request_id)
 
-    def _begin(self, head: wire.StreamHead, caller: Caller) -> tuple[Policy, StreamScanner]:
+    def _begin(self, head: wire.StreamHead, served: Served, caller: Caller) -> tuple[Policy, StreamScanner]:
         wire.check_text(head.prompt, "$.prompt", may_be_empty=True)
-        policy = choose_policy(self._on.policies, self._on.config.default_policy, head.policy, caller)
+        policy = choose_policy(served.policies, served.default_policy, head.policy, caller)
         rules = permitted(policy.output, head)
         known = self._on.vault.open(head.vault, caller.name) if head.vault is not None else {}
         key = self._on.vault.substitutes_key

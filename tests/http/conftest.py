@@ -12,6 +12,7 @@ from scanner_service.engine import Engine
 from scanner_service.findings import Action
 from scanner_service.http.app import create_app
 from scanner_service.http.auth import Keys
+from scanner_service.http.resources import Served
 from scanner_service.metrics import Metrics
 from scanner_service.policy import Policy, Rule
 from scanner_service.shadow import Shadows
@@ -55,8 +56,7 @@ class World:
         self.app = create_app(
             config=self.config,
             engine=self.engine,
-            policies=self.policies,
-            keys=keys,
+            served=lambda: Served(self.policies, self.config.default_policy, keys),
             metrics=self.metrics,
             vault=Vault([VAULT_SECRET], self.config.vault_lifetime_seconds),
             shadows=self.shadows,

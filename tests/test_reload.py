@@ -1,0 +1,100 @@
+import logging
+
+import pytest
+import yaml
+
+from scanner_service import registry
+from scanner_service.assembly import assemble
+from scanner_service.metrics import Metrics
+from scanner_service.reload import Reloading
+from tests.e2e.conftest import configured
+
+KEYS = {"SCANNER_API_KEYS": "test=0123456789abcdef"}
+
+
+def rule(name, **more):
+    return {"name": name, "kind": "secrets"} | more
+
+
+@pytest.fixture
+def environment(tmp_path):
+    return configured(tmp_path, {"default": [rule("first")]}) | KEYS
+
+
+@pytest.fixture
+def reloading(environment):
+    return Reloading(assemble(environment), environment, Metrics())
+
+
+def write(tmp_path, *rules):
+    policies = {"default": {"prompt": list(rules), "output": list(rules)}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"policies": policies}), "utf-8")
+
+
+def names(reloading):
+    return [rule.name for rule in reloading.served.policies["default"].prompt]
+
+
+def counted(reloading, outcome):
+    name = f'scanner_policy_reloads_total{{outcome="{outcome}"}} '
+    lines = reloading._metrics.expose().decode().splitlines()
+    return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+
+def test_a_file_that_stays_the_same_is_not_read_again(reloading):
+    served = reloading.served
+    for _ in range(5):
+        reloading.poll()
+    assert reloading.served is served
+    assert counted(reloading, "reloaded") == 0
+
+
+def test_a_file_is_taken_over_once_it_has_stayed_the_same_for_a_look(reloading, tmp_path):
+    for name in ("second", "third"):
+        write(tmp_path, rule(name))
+        reloading.poll()
+        assert names(reloading) == ["first"]
+    for _ in range(3):
+        reloading.poll()
+    assert names(reloading) == ["third"]
+    assert counted(reloading, "reloaded") == 1
+
+
+def test_a_refused_file_is_counted_once_and_not_at_every_look(reloading, tmp_path, caplog):
+    (tmp_path / "config.yaml").write_text("policies: [")
+    for _ in range(5):
+        reloading.poll()
+    assert (names(reloading), counted(reloading, "refused")) == (["first"], 1)
+    assert "config.yaml: not YAML" in caplog.records[0].reason
+
+
+def test_a_file_that_is_gone_is_refused(reloading, tmp_path):
+    (tmp_path / "config.yaml").unlink()
+    for _ in range(3):
+        reloading.poll()
+    assert (names(reloading), counted(reloading, "refused")) == (["first"], 1)
+
+
+def test_keys_that_cannot_be_used_keep_the_policies_from_changing_alone(reloading, environment, tmp_path):
+    environment["SCANNER_API_KEYS"] = "short"
+    write(tmp_path, rule("second"))
+    reloading.reload()
+    assert (names(reloading), counted(reloading, "refused")) == (["first"], 1)
+
+
+def test_a_kind_that_raises_something_else_is_refused_too(reloading, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "scanner_service")
+    monkeypatch.setattr(registry, "find", lambda kind: 1 / 0)
+    write(tmp_path, rule("second"))
+    reloading.reload()
+    assert (names(reloading), counted(reloading, "refused")) == (["first"], 1)
+    assert [record.message for record in caplog.records] == ["policies refused"]
+
+
+def test_what_waits_for_a_restart_is_named(reloading, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "scanner_service")
+    content = yaml.safe_load((tmp_path / "config.yaml").read_text()) | {"log_level": "debug", "allow_anonymous": True}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
+    reloading.reload()
+    assert caplog.records[-1].needs_restart == ["log_level"]
+    assert reloading.served.keys.authenticate([]).name == "anonymous"
