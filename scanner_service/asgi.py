@@ -19,6 +19,7 @@ from scanner_service.inference.pool import ModelPool
 from scanner_service.metrics import Metrics
 from scanner_service.reload import Reloading
 from scanner_service.shadow import Shadows
+from scanner_service.shared import Shared
 from scanner_service.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Service:
         metrics = Metrics()
         reloading = Reloading(assembly, self._environment, metrics)
         self._reloading = reloading
+        shared = Shared.load(self._environment, lambda operation: metrics.redis_failures.labels(operation).inc())
         pool = assembly.make_pool()
         engine = Engine(pool, assembly.config.scan_timeout_seconds)
         shadows = Shadows(engine, metrics)
@@ -88,6 +90,8 @@ class Service:
             vault=vault,
             shadows=shadows,
             ready=lambda: pool.ready and not self.is_stopping(),
+            shared=shared,
+            workers=int(self._environment.get("SCANNER_WORKERS") or 1),
         )
         try:
             await pool.start()
@@ -99,6 +103,8 @@ class Service:
             await shadows.aclose()
             await pool.aclose()
             engine.close()
+            if shared is not None:
+                await shared.aclose()
 
 
 async def _sample(pool: ModelPool, metrics: Metrics) -> None:

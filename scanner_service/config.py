@@ -54,9 +54,16 @@ class PolicyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class KeyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the holder of a key may do."""
+    """
+    What the holder of a key may do.
 
-    policies: Annotated[list[Name], msgspec.Meta(min_length=1)]
+    Attributes:
+        policies: those it may use, its default first; None for every policy.
+        requests_per_minute: its own rate, in place of that in `Limits`.
+    """
+
+    policies: Annotated[list[Name], msgspec.Meta(min_length=1)] | None = None
+    requests_per_minute: Positive | None = None
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,6 +76,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         max_concurrent_requests: requests being answered by one worker; the next one is refused with 503.
         max_queued_windows: token windows waiting for a model in one worker; a scan that needs more is refused with 503.
         retry_after_seconds: what a refused caller is told to wait.
+        requests_per_minute: of each key that has no rate of its own; more are refused with 429. None for any number.
     """
 
     max_body_bytes: Positive = 1_048_576
@@ -76,6 +84,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_concurrent_requests: Positive = 256
     max_queued_windows: Positive = 16_384
     retry_after_seconds: Positive = 1
+    requests_per_minute: Positive | None = None
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -165,7 +174,7 @@ def _check(path: Path, config: Config) -> None:
     if config.default_policy not in config.policies:
         raise ConfigError(f"{path}: `$.default_policy` names `{config.default_policy}`, which is not in `$.policies`")
     for key, entry in config.keys.items():
-        for name in entry.policies:
+        for name in entry.policies or ():
             if name not in config.policies:
                 raise ConfigError(f"{path}: `$.keys.{key}.policies` names `{name}`, which is not in `$.policies`")
     for name, policy in config.policies.items():

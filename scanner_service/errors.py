@@ -101,9 +101,18 @@ class CallerGone(RequestError):
 
 
 class RateLimited(RequestError):
-    """The credential has used up its rate."""
+    """
+    The credential has used up its rate.
+
+    Attributes:
+        retry_after_seconds: when it has refilled enough for the same request.
+    """
 
     code = "rate_limited"
+
+    def __init__(self, message: str, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class InvalidVaultToken(RequestError):

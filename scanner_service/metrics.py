@@ -69,6 +69,12 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self.redis_failures = Counter(
+            "scanner_redis_failures",
+            "Calls of Redis that failed or took too long; what they were for was done without.",
+            ["operation"],
+            registry=registry,
+        )
         self._scans = Counter(
             "scanner_scans",
             "Texts scanned.",

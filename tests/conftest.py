@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from scanner_service.findings import Action, Finding
 from scanner_service.policy import Rule
 from scanner_service.scanner import Context, Need
 from scanner_service.text import Span, Text
+from tests.redis_server import RedisServer
 
 
 @dataclass(frozen=True)
@@ -40,3 +42,17 @@ def word_rule() -> Any:
         return Rule(name=settings.pop("name", word), kind="word", scanner=scanner, action=action, **settings)
 
     return make
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of this test's own."""
+    server = RedisServer(tmp_path)
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis is waited for as long as a busy machine needs, where it matters what it answers and not when."""
+    monkeypatch.setattr("scanner_service.shared.CALL_SECONDS", 5.0)

@@ -23,7 +23,9 @@ from scanner_service.http.resources import Resources, Served
 from scanner_service.http.scans import Scans
 from scanner_service.http.streams import Streams
 from scanner_service.metrics import Metrics
+from scanner_service.rates import Rates
 from scanner_service.shadow import Shadows
+from scanner_service.shared import Shared
 from scanner_service.vault import Vault
 
 
@@ -36,6 +38,8 @@ def create_app(
     vault: Vault,
     shadows: Shadows,
     ready: Callable[[], bool],
+    shared: Shared | None = None,
+    workers: int = 1,
 ) -> Starlette:
     """
     The service as an ASGI application, without a lifespan: what it is given is started and stopped by others.
@@ -48,6 +52,8 @@ def create_app(
         vault: what seals the values that were replaced.
         shadows: what scans again for shadow policies.
         ready: what `/readyz` answers.
+        shared: what replicas share, if anything.
+        workers: processes that answer for this server.
     """
     resources = Resources(
         config=config,
@@ -56,6 +62,7 @@ def create_app(
         metrics=metrics,
         vault=vault,
         admission=Admission(config.limits.max_concurrent_requests),
+        rates=_rates(config, shared, workers),
         shadows=shadows,
     )
     scans, streams = Scans(resources), Streams(resources)
@@ -89,3 +96,8 @@ def create_app(
     assert isinstance(app.router, Router)  # noqa: S101
     app.router.redirect_slashes = False  # a redirect would repeat a path that the caller made up
     return app
+
+
+def _rates(config: Config, shared: Shared | None, workers: int) -> Rates:
+    own = {name: key.requests_per_minute for name, key in config.keys.items() if key.requests_per_minute is not None}
+    return Rates(config.limits.requests_per_minute, own, workers=workers, shared=shared)

@@ -55,14 +55,16 @@ class Keys:
 
     Args:
         keys: several may share a name, so that one can replace another while both work.
-        grants: by name of a key, or `anonymous`, the policies that it may use.
+        grants: by name of a key, or `anonymous`, the policies that it may use; None for all.
         allow_anonymous: whether a request without a credential is served.
 
     Raises:
         ConfigError: if nobody could call, one key has two names, or a grant is for a key that does not exist.
     """
 
-    def __init__(self, keys: Sequence[Key], grants: Mapping[str, Sequence[str]], *, allow_anonymous: bool) -> None:
+    def __init__(
+        self, keys: Sequence[Key], grants: Mapping[str, Sequence[str] | None], *, allow_anonymous: bool
+    ) -> None:
         if not keys and not allow_anonymous:
             raise ConfigError(_NO_KEYS)
         if len({key.digest for key in keys}) < len(keys):

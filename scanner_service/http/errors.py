@@ -28,8 +28,6 @@ STATUS: Mapping[type[BaseException], int] = {
 # What the router says; it has no errors of its own.
 _ROUTING = {404: ("not_found", "there is nothing at this path"), 405: ("method_not_allowed", "not with this method")}
 
-_RETRY = (errors.Overloaded, errors.RateLimited)
-
 _CHALLENGES = (
     (b"www-authenticate", b'Bearer realm="scanner-service"'),
     (b"www-authenticate", b'Basic realm="scanner-service", charset="UTF-8"'),
@@ -65,8 +63,10 @@ def answer_to(error: BaseException, request_id: str, path: str = "") -> wire.Err
 def response_to(error: BaseException, request_id: str, path: str, retry_after_seconds: int) -> Response:
     """The whole response to *error*, on any path of the service."""
     response = wire.json_response(answer_to(error, request_id, path), status_of(error))
-    if isinstance(error, _RETRY):
+    if isinstance(error, errors.Overloaded):
         response.headers["retry-after"] = str(retry_after_seconds)
+    if isinstance(error, errors.RateLimited):
+        response.headers["retry-after"] = str(error.retry_after_seconds)
     if isinstance(error, errors.Unauthorized):
         response.raw_headers.extend(_CHALLENGES)
     if isinstance(error, HTTPException):

@@ -11,6 +11,7 @@ from scanner_service.http.auth import Keys
 from scanner_service.http.limits import Admission
 from scanner_service.metrics import Metrics
 from scanner_service.policy import Policy
+from scanner_service.rates import Rates
 from scanner_service.shadow import Shadows
 from scanner_service.vault import Vault
 
@@ -43,6 +44,7 @@ class Resources:
         metrics: what counts.
         vault: what seals the values that were replaced.
         admission: what the worker takes on at once.
+        rates: what each credential may ask for.
         shadows: what scans again for shadow policies.
     """
 
@@ -52,4 +54,5 @@ class Resources:
     metrics: Metrics
     vault: Vault
     admission: Admission
+    rates: Rates
     shadows: Shadows

@@ -88,6 +88,7 @@ class Scans:
         served = self._on.served()
         caller = served.keys.authenticate(request.headers.raw)
         here.caller = caller.name
+        await self._on.rates.take(caller.name)
         with self._on.admission.admit(), self._on.metrics.in_flight.track_inprogress():
             check_media_type(request.headers, "application/json")
             limits = self._on.config.limits
@@ -119,6 +120,7 @@ class Scans:
             raise RequestTooLarge(f"`$.prompts`: more than {limit} items")
         if not asked.prompts:
             raise InvalidRequest("`$.prompts`: is empty")
+        await self._on.rates.take(call.caller.name, len(asked.prompts) - 1, taken=1)
         rules = permitted(call.policy.prompt, asked)
         items = enumerate(asked.prompts)
         answers = await asyncio.gather(*(self._item(item, f"$.prompts[{at}]", rules, call) for at, item in items))

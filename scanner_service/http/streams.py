@@ -43,6 +43,7 @@ class Streams:
         served = self._on.served()
         caller = served.keys.authenticate(request.headers.raw)
         here.caller = caller.name
+        await self._on.rates.take(caller.name)
         return _LineResponse(self._answer(request, served, caller, here.request_id), _events_wanted(request))
 
     async def _answer(

@@ -44,6 +44,7 @@ class World:
     settings: dict[str, Any] = field(default_factory=dict)
     models: Any = field(default_factory=lambda: FakeModels({}))
     is_ready: bool = True
+    shared: Any = None
 
     def __post_init__(self):
         chain = {"prompt": [RULE], "output": [RULE]}
@@ -61,6 +62,7 @@ class World:
             vault=Vault([VAULT_SECRET], self.config.vault_lifetime_seconds),
             shadows=self.shadows,
             ready=lambda: self.is_ready,
+            shared=self.shared,
         )
         self.client = TestClient(self.app, headers={"authorization": f"Bearer {KEY}"})
 
@@ -85,8 +87,8 @@ def policies(word_rule):
 def make_world(policies):
     made = []
 
-    def make(models=None, **settings):
-        made.append(World(policies, settings, models or FakeModels({})))
+    def make(models=None, shared=None, **settings):
+        made.append(World(policies, settings, models or FakeModels({}), shared=shared))
         return made[-1]
 
     yield make

@@ -1,13 +1,16 @@
+from functools import partial
+
 import pytest
 from starlette.exceptions import HTTPException
 
 from scanner_service import errors
 from scanner_service.http.errors import STATUS, answer_to, response_to, status_of
 
+LIMITED = partial(errors.RateLimited, retry_after_seconds=7)
 RAISED = [
     value
     for value in vars(errors).values()
-    if isinstance(value, type) and issubclass(value, errors.ScannerServiceError)
+    if isinstance(value, type) and issubclass(value, errors.ScannerServiceError) and value is not errors.RateLimited
 ]
 
 
@@ -22,7 +25,7 @@ RAISED = [
         (errors.RequestTooLarge, 413),
         (errors.UnsupportedMediaType, 415),
         (errors.InvalidRequest, 422),
-        (errors.RateLimited, 429),
+        (LIMITED, 429),
         (errors.Overloaded, 503),
         (errors.DeadlineExceeded, 504),
         (errors.ModelError, 500),
@@ -41,7 +44,7 @@ def test_a_new_error_has_the_status_of_its_family():
     assert status_of(Odd("why")) == STATUS[errors.InvalidRequest]
 
 
-@pytest.mark.parametrize("error", [*RAISED, KeyError, HTTPException])
+@pytest.mark.parametrize("error", [*RAISED, LIMITED, KeyError, HTTPException])
 def test_every_error_reads_as_a_refusal(error):
     answer = answer_to(error(404) if error is HTTPException else error("why"), "id")
     assert (answer.is_valid, answer.blocked, answer.scanners, answer.sanitized_prompt) == (False, True, {}, "")
@@ -56,9 +59,9 @@ def test_what_went_wrong_inside_is_not_told(error):
     assert "the text itself" not in answer.error.message
 
 
-@pytest.mark.parametrize("error", [errors.Overloaded, errors.RateLimited])
-def test_who_is_turned_away_is_told_when_to_come_back(error):
-    assert response_to(error("why"), "id", "/", 7).headers["retry-after"] == "7"
+@pytest.mark.parametrize(("error", "configured"), [(errors.Overloaded, 7), (LIMITED, 1)])
+def test_who_is_turned_away_is_told_when_to_come_back(error, configured):
+    assert response_to(error("why"), "id", "/", configured).headers["retry-after"] == "7"
 
 
 def test_a_challenge_names_both_schemes():

@@ -322,3 +322,30 @@ def test_a_risk_just_under_the_threshold_is_written_as_negative(make_world, word
     answer = world.client.post("/analyze/prompt", json={"prompt": "ATTACK"}).json()
     assert answer["scanners"]["attack"] == -1e-06
     assert answer["is_valid"] is True
+
+
+def test_a_credential_over_its_rate_is_turned_away_and_told_when_to_come_back(make_world):
+    client = make_world(limits={"requests_per_minute": 2}).client
+    answers = [client.post("/analyze/prompt", json={"prompt": "a"}) for _ in range(3)]
+    assert [answer.status_code for answer in answers[:2]] == [200, 200]
+    assert_refused(answers[2], 429, "rate_limited")
+    assert 29 <= int(answers[2].headers["retry-after"]) <= 30
+    tied = {"authorization": f"Bearer {TIED_KEY}"}
+    assert client.post("/analyze/prompt", json={"prompt": "a"}, headers=tied).status_code == 200
+
+
+def test_every_item_of_a_batch_counts_and_a_batch_over_the_rate_is_refused_whole(make_world):
+    client = make_world(keys={"test": {"requests_per_minute": 6}}).client
+    assert client.post("/analyze/prompts", json={"prompts": ["a"] * 4}).status_code == 200
+    refused = client.post("/analyze/prompts", json={"prompts": ["a"] * 4})
+    assert_refused(refused, 429, "rate_limited")
+    assert 29 <= int(refused.headers["retry-after"]) <= 30
+    assert_refused(client.post("/analyze/prompts", json={"prompts": ["a"] * 7}), 413, "request_too_large")
+
+
+def test_a_stream_counts_as_one_request(make_world):
+    client = make_world(limits={"requests_per_minute": 1}).client
+    lines = b'{"prompt": ""}\n{"delta": "a "}\n{"delta": "b "}\n'
+    headers = {"content-type": "application/x-ndjson"}
+    answers = [client.post("/analyze/output/stream", content=lines, headers=headers) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429]
