@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scanner_service import logs
-from scanner_service.assembly import assemble
+from scanner_service.accepted import Accepted
 from scanner_service.engine import Engine
 from scanner_service.errors import ScannerServiceError
 from scanner_service.http.app import create_app
 from scanner_service.inference.pool import ModelPool
 from scanner_service.metrics import Metrics
-from scanner_service.reload import Reloading
+from scanner_service.reload import Reloading, begin
 from scanner_service.shadow import Shadows
 from scanner_service.shared import Shared
 from scanner_service.vault import Vault
@@ -36,12 +36,14 @@ class Service:
 
     Attributes:
         is_stopping: whether the worker has been told to stop; set by `server`.
+        accepted: the configuration that workers of this server have served before; set by `server`.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self._app: ASGIApp | None = None
         self.is_stopping: Callable[[], bool] = lambda: False
+        self.accepted: Accepted | None = None
         self._reloading: Reloading | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,11 +74,11 @@ class Service:
 
     @asynccontextmanager
     async def _started(self) -> AsyncIterator[None]:
-        assembly = assemble(self._environment)
+        assembly, refused = begin(self._environment, self.accepted)
         logs.configure(assembly.config.log_level)
         vault = Vault.load(self._environment, assembly.config.vault_lifetime_seconds)
         metrics = Metrics()
-        reloading = Reloading(assembly, self._environment, metrics)
+        reloading = Reloading(assembly, self._environment, metrics, self.accepted, refused)
         self._reloading = reloading
         shared = Shared.load(self._environment, lambda operation: metrics.redis_failures.labels(operation).inc())
         pool = assembly.make_pool()

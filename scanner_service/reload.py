@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from scanner_service.accepted import Accepted
 from scanner_service.assembly import Assembly, assemble
 from scanner_service.config import DEFAULT_CONFIG, Config
 from scanner_service.errors import ConfigError
@@ -38,6 +40,21 @@ def serve(assembly: Assembly, environment: Mapping[str, str]) -> Served:
     return Served(assembly.policies, config.default_policy, Keys.load(config, environment))
 
 
+def begin(environment: Mapping[str, str], accepted: Accepted | None) -> tuple[Assembly, ConfigError | None]:
+    """
+    What the configuration file says; or what was last *accepted*, and what is wrong with the file.
+
+    Raises:
+        ConfigError: if the file cannot be used and nothing was accepted before.
+    """
+    try:
+        return assemble(environment), None
+    except ConfigError as error:
+        if accepted is None or accepted.path is None:
+            raise
+        return assemble({**environment, "SCANNER_CONFIG": str(accepted.path)}), error
+
+
 class Reloading:
     """
     Watches the configuration file, and the file of keys if there is one, by their content.
@@ -46,6 +63,8 @@ class Reloading:
         assembly: as it was at start; models are those that it has loaded.
         environment: where the files are.
         metrics: what counts.
+        accepted: where to keep what is served, for workers to come.
+        refused: what is wrong with the file, if *assembly* is not what it says.
 
     Attributes:
         served: replaced as a whole; a request uses one from its beginning to its end.
@@ -54,14 +73,25 @@ class Reloading:
         ConfigError: if the keys cannot be used.
     """
 
-    def __init__(self, assembly: Assembly, environment: Mapping[str, str], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        assembly: Assembly,
+        environment: Mapping[str, str],
+        metrics: Metrics,
+        accepted: Accepted | None = None,
+        refused: ConfigError | None = None,
+    ) -> None:
         self.served = serve(assembly, environment)
         self._assembly = assembly
         self._environment = environment
         self._metrics = metrics
+        self._accepted = accepted
         self._wanted = asyncio.Event()
         self._read = self._seen = self._digest()
-        metrics.policies_read.set(time.time())
+        if refused is None:
+            self._accept()
+        else:
+            self._refuse(refused)
 
     def want(self) -> None:
         """Read the files now, changed or not. To be called on the event loop."""
@@ -91,36 +121,47 @@ class Reloading:
             assembly = self._assemble()
             self.served = serve(assembly, self._environment)
         except ConfigError as error:
-            self._metrics.reloads.labels("refused").inc()
-            log.error("policies refused", extra={"reason": str(error)})  # noqa: TRY400 - the reason says it all
+            self._refuse(error)
         except Exception as error:  # noqa: BLE001 - a kind of scanner from elsewhere may raise anything
             self._metrics.reloads.labels("refused").inc()
             log_failure(log, "policies refused", error)
         else:
             self._metrics.reloads.labels("reloaded").inc()
-            self._metrics.policies_read.set(time.time())
+            self._accept()
             digests = {name: policy.digest for name, policy in assembly.policies.items()}
             waiting = _changed(self._assembly.config, assembly.config)
             log.info("policies reloaded", extra={"policies": digests, "needs_restart": waiting})
+
+    def _accept(self) -> None:
+        self._metrics.policies_read.set(time.time())
+        if self._accepted is not None:
+            with contextlib.suppress(OSError):  # it may be gone again
+                self._accepted.keep(self._config.read_bytes())
+
+    def _refuse(self, error: ConfigError) -> None:
+        self._metrics.reloads.labels("refused").inc()
+        log.error("policies refused", extra={"reason": str(error)})
 
     def _assemble(self) -> Assembly:
         assembly = assemble(self._environment, self._assembly.manifest)
         for model in assembly.models:
             if model not in self._assembly.models:
-                file = self._environment.get("SCANNER_CONFIG")
                 raise ConfigError(
-                    f"{file}: needs the model `{model}`, which is only loaded at start: restart the service"
+                    f"{self._config}: needs the model `{model}`, which is only loaded at start: restart the service"
                 )
         return assembly
+
+    @property
+    def _config(self) -> Path:
+        return Path(self._environment.get("SCANNER_CONFIG") or DEFAULT_CONFIG)
 
     def _digest(self) -> bytes:
         """Of all files together; empty while one of them cannot be read."""
         digest = hashlib.sha256()
-        files = [self._environment.get("SCANNER_CONFIG") or str(DEFAULT_CONFIG)]
-        files += [keys] if (keys := self._environment.get("SCANNER_API_KEYS_FILE")) else []
+        keys = self._environment.get("SCANNER_API_KEYS_FILE")
         try:
-            for file in files:
-                digest.update(hashlib.sha256(Path(file).read_bytes()).digest())
+            for file in [self._config, *([Path(keys)] if keys else [])]:
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
         except OSError:
             return b""
         return digest.digest()

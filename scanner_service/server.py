@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner_service import config as configuration
+from scanner_service.accepted import Accepted
 from scanner_service.errors import ConfigError
 
 DEFAULT_BIND = "127.0.0.1:8000"
@@ -90,6 +91,7 @@ def on_starting(server: Any) -> None:
     Gunicorn would answer SIGHUP with new workers, and end if those could not use what they read. The workers are asked
     to read it instead, with the signal that gunicorn has for logs to be opened again: ours are not files.
     """
+    server.accepted = Accepted() if hasattr(os, "memfd_create") else None
     server.handle_hup = lambda: server.kill_workers(signal.SIGUSR1)
     if workers > 1:
         os.environ[_METRICS] = tempfile.mkdtemp(prefix="scanner-metrics-")
@@ -98,14 +100,20 @@ def on_starting(server: Any) -> None:
         server.log.warning("SCANNER_VAULT_KEYS is not set: redacted values can be put back until this server ends")
 
 
+def post_fork(server: Any, worker: Any) -> None:
+    """In a worker, before the application is loaded."""
+    worker.accepted = server.accepted
+
+
 def post_worker_init(worker: Any) -> None:
-    """In a worker, once the application is loaded: bound its connections, and tell `/readyz` when the worker stops."""
+    """In a worker, once the application is loaded: bound its connections, and tell it what the server knows."""
     from gunicorn.workers import gasgi  # type: ignore[import-untyped]
 
     from scanner_service.connections import BoundedProtocol
 
     gasgi.ASGIProtocol = BoundedProtocol
     worker.asgi.is_stopping = lambda: not worker.alive
+    worker.asgi.accepted = worker.accepted
     worker.loop.add_signal_handler(signal.SIGUSR1, worker.asgi.reload)
 
 

@@ -4,9 +4,11 @@ import pytest
 import yaml
 
 from scanner_service import registry
+from scanner_service.accepted import Accepted
 from scanner_service.assembly import assemble
+from scanner_service.errors import ConfigError
 from scanner_service.metrics import Metrics
-from scanner_service.reload import Reloading
+from scanner_service.reload import Reloading, begin
 from tests.e2e.conftest import configured
 
 KEYS = {"SCANNER_API_KEYS": "test=0123456789abcdef"}
@@ -98,3 +100,25 @@ def test_what_waits_for_a_restart_is_named(reloading, tmp_path, caplog):
     reloading.reload()
     assert caplog.records[-1].needs_restart == ["log_level"]
     assert reloading.served.keys.authenticate([]).name == "anonymous"
+
+
+def test_a_worker_that_starts_beside_a_broken_file_serves_what_was_accepted(environment, tmp_path, caplog):
+    accepted = Accepted()
+    Reloading(assemble(environment), environment, Metrics(), accepted)
+    (tmp_path / "config.yaml").write_text("policies: [")
+    assembly, refused = begin(environment, accepted)
+    started = Reloading(assembly, environment, Metrics(), accepted, refused)
+    assert (names(started), counted(started, "refused")) == (["first"], 1)
+    assert "config.yaml: not YAML" in caplog.records[0].reason
+    write(tmp_path, rule("mended"))
+    started.poll()
+    started.poll()
+    assert names(started) == ["mended"]
+    assert b"mended" in accepted.path.read_bytes()
+
+
+@pytest.mark.parametrize("accepted", [None, Accepted()])
+def test_without_anything_accepted_a_broken_file_ends_the_start(environment, tmp_path, accepted):
+    (tmp_path / "config.yaml").write_text("policies: [")
+    with pytest.raises(ConfigError, match="not YAML"):
+        begin(environment, accepted)

@@ -1,0 +1,28 @@
+"""The configuration that a server last served, for workers that start while the file cannot be used."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+class Accepted:
+    """
+    The content of a configuration file, in memory that all workers of a server share.
+
+    Without it the loss of one worker would end the others, because gunicorn ends a server whose workers do not start.
+    To be made before the first worker; only Linux has such memory.
+    """
+
+    def __init__(self) -> None:
+        self._file = os.memfd_create("scanner-policies")
+
+    @property
+    def path(self) -> Path | None:
+        """Where it can be read; None while there is nothing."""
+        return Path(f"/proc/self/fd/{self._file}") if os.fstat(self._file).st_size else None
+
+    def keep(self, content: bytes) -> None:
+        """Replace it. Workers that do so at once all write the same."""
+        os.pwrite(self._file, content, 0)
+        os.ftruncate(self._file, len(content))
