@@ -169,4 +169,9 @@ class Reloading:
 
 def _changed(before: Config, after: Config) -> list[str]:
     names = [field.name for field in msgspec.structs.fields(Config)]
-    return [name for name in names if name not in _TAKEN_OVER and getattr(before, name) != getattr(after, name)]
+    changed = [name for name in names if name not in _TAKEN_OVER and getattr(before, name) != getattr(after, name)]
+    return changed + (["keys.requests_per_minute"] if _rates(before) != _rates(after) else [])
+
+
+def _rates(config: Config) -> Mapping[str, int]:
+    return {name: key.requests_per_minute for name, key in config.keys.items() if key.requests_per_minute is not None}

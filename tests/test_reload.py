@@ -96,9 +96,10 @@ def test_a_kind_that_raises_something_else_is_refused_too(reloading, tmp_path, m
 def test_what_waits_for_a_restart_is_named(reloading, tmp_path, caplog):
     caplog.set_level(logging.INFO, "scanner_service")
     content = yaml.safe_load((tmp_path / "config.yaml").read_text()) | {"log_level": "debug", "allow_anonymous": True}
+    content["keys"] = {"test": {"requests_per_minute": 5}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
     reloading.reload()
-    assert caplog.records[-1].needs_restart == ["log_level"]
+    assert caplog.records[-1].needs_restart == ["log_level", "keys.requests_per_minute"]
     assert reloading.served.keys.authenticate([]).name == "anonymous"
 
 
