@@ -77,6 +77,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         max_queued_windows: token windows waiting for a model in one worker; a scan that needs more is refused with 503.
         retry_after_seconds: what a refused caller is told to wait.
         requests_per_minute: of each key that has no rate of its own; more are refused with 429. None for any number.
+        verdict_cache_entries: verdicts that a worker keeps for texts that come again; 0 for none.
+        verdict_cache_bytes: how much memory they may take in one worker.
+        verdict_cache_seconds: how long a verdict is kept.
     """
 
     max_body_bytes: Positive = 1_048_576
@@ -85,6 +88,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_queued_windows: Positive = 16_384
     retry_after_seconds: Positive = 1
     requests_per_minute: Positive | None = None
+    verdict_cache_entries: Annotated[int, msgspec.Meta(ge=0)] = 10_000
+    verdict_cache_bytes: Positive = 16_777_216
+    verdict_cache_seconds: Positive = 600
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -104,6 +104,13 @@ class Engine:
         finally:
             scan.abandon()
 
+    async def answer(
+        self, rules: Sequence[Rule], results: Sequence[ScannerResult], text: str, substitutes: Substitutes
+    ) -> ScanResult:
+        """The answer to a scan of *text* whose *results*, one for each of *rules*, are known already."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, _edited, rules, results, text, substitutes)
+
     async def _predict(self, wanted: Mapping[Need, Sequence[View]]) -> _Predicted:
         calls = list({(need.model, view.text): None for need, views in wanted.items() for view in views})
         answers = await asyncio.gather(
@@ -168,11 +175,7 @@ class _Scan:
             if rule.scanner.needs:
                 self._run(rule, Context(answers, self.prompt))
         results = tuple(self._results[rule.name] for rule in self.rules)
-        redactions = [
-            edit for rule, result in zip(self.rules, results, strict=True) for edit in rule.redactions(result)
-        ]
-        sanitized = sanitize(self.text.value, redactions, self.substitutes)
-        return ScanResult(results, sanitized, self.substitutes.values)
+        return _edited(self.rules, results, self.text.value, self.substitutes)
 
     def _run(self, rule: Rule, context: Context) -> None:
         if time.monotonic() > self._deadline:
@@ -191,6 +194,11 @@ class _Scan:
             log_failure(log, "could not run", error, what="scanner", which=rule.name)
             return rule.excuse("scanner_failed", _ms_since(started))
         return rule.judge(findings, _ms_since(started))
+
+
+def _edited(rules: Sequence[Rule], results: Sequence[ScannerResult], text: str, substitutes: Substitutes) -> ScanResult:
+    redactions = [edit for rule, result in zip(rules, results, strict=True) for edit in rule.redactions(result)]
+    return ScanResult(results, sanitize(text, redactions, substitutes), substitutes.values)
 
 
 def _ms_since(started: float) -> float:

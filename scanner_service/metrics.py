@@ -69,6 +69,12 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self.recalled = Counter(
+            "scanner_verdict_cache_lookups",
+            "Texts looked up among those scanned before.",
+            ["level", "outcome"],
+            registry=registry,
+        )
         self.redis_failures = Counter(
             "scanner_redis_failures",
             "Calls of Redis that failed or took too long; what they were for was done without.",
@@ -108,7 +114,7 @@ class Metrics:
         for one in result.results:
             if one.error is not None:
                 self._errors.labels(one.scanner, one.error).inc()
-            else:
+            elif one.duration_ms:  # none if it is a verdict from the cache
                 self._durations.labels(one.scanner).observe(one.duration_ms / 1000)
             for label in {self._bounded(finding.label) for finding in one.findings}:
                 self._triggered.labels(one.scanner, label, one.action.value).inc()

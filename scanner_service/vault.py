@@ -47,6 +47,7 @@ class Vault:
         self._lifetime = lifetime_seconds
         self._now = now
         self.substitutes_key = _derive(secrets[0], b"substitutes")
+        self.verdicts_key = _derive(secrets[0], b"verdicts")
 
     @classmethod
     def load(cls, environment: Mapping[str, str], lifetime_seconds: int) -> Vault:

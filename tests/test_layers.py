@@ -20,7 +20,7 @@ LAYERS = [
     ["scanners", "inference", "logs"],
     ["config", "registry"],
     ["chain", "engine", "testing", "shared"],
-    ["stream", "rates"],
+    ["stream", "rates", "verdict_cache"],
     ["metrics", "assembly"],
     ["shadow"],
     ["http"],

@@ -27,6 +27,7 @@ from scanner_service.rates import Rates
 from scanner_service.shadow import Shadows
 from scanner_service.shared import Shared
 from scanner_service.vault import Vault
+from scanner_service.verdict_cache import VerdictCache
 
 
 def create_app(
@@ -63,6 +64,15 @@ def create_app(
         vault=vault,
         admission=Admission(config.limits.max_concurrent_requests),
         rates=_rates(config, shared, workers),
+        cache=VerdictCache(
+            engine,
+            vault.verdicts_key,
+            entries=config.limits.verdict_cache_entries,
+            max_bytes=config.limits.verdict_cache_bytes,
+            seconds=config.limits.verdict_cache_seconds,
+            count=lambda level, outcome: metrics.recalled.labels(level, outcome).inc(),
+            shared=shared,
+        ),
         shadows=shadows,
     )
     scans, streams = Scans(resources), Streams(resources)

@@ -14,6 +14,7 @@ from scanner_service.policy import Policy
 from scanner_service.rates import Rates
 from scanner_service.shadow import Shadows
 from scanner_service.vault import Vault
+from scanner_service.verdict_cache import VerdictCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Resources:
         vault: what seals the values that were replaced.
         admission: what the worker takes on at once.
         rates: what each credential may ask for.
+        cache: the engine with a memory, for texts that may come again.
         shadows: what scans again for shadow policies.
     """
 
@@ -55,4 +57,5 @@ class Resources:
     vault: Vault
     admission: Admission
     rates: Rates
+    cache: VerdictCache
     shadows: Shadows

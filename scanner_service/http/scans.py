@@ -195,7 +195,10 @@ class Scans:
         fail_fast: bool = False,
     ) -> ScanResult:
         substitutes = Substitutes(text, known, self._on.vault.substitutes_key)
-        result = await self._on.engine.scan(rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast)
+        scope = (call.caller.name, call.policy.name, call.policy.digest, direction)
+        result = await self._on.cache.scan(
+            scope, rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast
+        )
         self._on.metrics.count(direction, call.policy.name, result)
         if call.policy.shadow is not None:
             call.scans.append(Answered(direction, call.policy, text, prompt, fail_fast, result, call.request_id))

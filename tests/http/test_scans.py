@@ -349,3 +349,31 @@ def test_a_stream_counts_as_one_request(make_world):
     headers = {"content-type": "application/x-ndjson"}
     answers = [client.post("/analyze/output/stream", content=lines, headers=headers) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 429]
+
+
+def test_a_text_that_comes_again_has_the_same_verdict_and_a_token_of_its_own(client):
+    first, second = (client.post("/analyze/prompt", json={"prompt": "I am Ada."}).json() for _ in range(2))
+    assert [one["duration_ms"] for one in second["results"]] == [0, 0, 0]
+    for answer in (first, second):
+        for one in answer["results"]:
+            one["duration_ms"] = 0
+    unique = ("vault", "request_id")
+    assert {k: v for k, v in first.items() if k not in unique} == {k: v for k, v in second.items() if k not in unique}
+    assert first["vault"] != second["vault"]
+    for answer in (first, second):
+        body = {"prompt": "", "output": "Dear [PERSON_1]", "vault": answer["vault"]}
+        assert client.post("/analyze/output", json=body).json()["sanitized_output"] == "Dear Ada"
+    assert 'scanner_verdict_cache_lookups_total{level="memory",outcome="hit"}' in client.get("/metrics").text
+
+
+def test_another_credential_gets_the_same_verdict_and_its_own_token(make_world):
+    client = make_world(keys={}).client
+    tied = {"authorization": f"Bearer {TIED_KEY}"}
+    mine = client.post("/analyze/prompt", json={"prompt": "I am Ada."}).json()
+    theirs = client.post("/analyze/prompt", json={"prompt": "I am Ada."}, headers=tied).json()
+    assert mine["scanners"] == theirs["scanners"]
+    body = {"prompt": "", "output": "Dear [PERSON_1]", "vault": mine["vault"]}
+    assert_refused(client.post("/analyze/output", json=body, headers=tied), 400, "invalid_vault_token")
+    answer = client.post("/analyze/output", json=body | {"vault": theirs["vault"]}, headers=tied).json()
+    assert answer["sanitized_output"] == "Dear Ada"
+    assert 'outcome="hit"' not in client.get("/metrics").text
