@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Sequence
+
+from scanner_service.calibration import wilson
+
+__all__ = ["auc", "average_precision", "recall_at_fpr", "span_f1", "threshold_at_fpr", "wilson"]
 
 Tagged = tuple[int, int, str]  # start, end, type
 
@@ -56,16 +59,6 @@ def average_precision(positives: Sequence[float], negatives: Sequence[float]) ->
         total += here * hits / end
         index = end
     return total / len(positives)
-
-
-def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
-    """The Wilson score interval of a share; 95 % by default. (0, 1) when nothing was counted."""
-    if count == 0:
-        return 0.0, 1.0
-    share, square = hits / count, z * z / count
-    centre = (share + square / 2) / (1 + square)
-    half = z * math.sqrt(share * (1 - share) / count + square / (4 * count)) / (1 + square)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def span_f1(gold: Iterable[Collection[Tagged]], found: Iterable[Collection[Tagged]]) -> dict[str, dict[str, float]]:

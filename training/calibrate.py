@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.metrics import wilson
+from scanner_service.calibration import choose_thresholds, threshold_for, wilson
 from training import manifest, unseen
 from training.predict import Logits, Model, highest
 from training.rows import TOXICITY, Row
-from training.thresholds import joint_thresholds, threshold_for
 
 TARGET_FPR = 0.005
+LONG_TARGET_FPR = 0.02  # a long document is many texts in one
+TRAFFIC = (*unseen.ORDINARY, "long_documents")  # what thresholds are chosen on: what people ordinarily send
 LONG = 4  # windows of a text that counts as long
 PENALTIES = tuple(step / 20 for step in range(21))
 
@@ -40,7 +41,7 @@ def run(work: Path, out: Path, results: Path, limit: int) -> dict[str, object]:
 def calibrate_injection(model: Model, samples: Sequence[unseen.Sample]) -> dict[str, object]:
     """Penalty, temperature and threshold, in this order, each from the one before."""
     logits = [(s, model.windows(s.texts, "injection")) for s in samples]
-    harmless = [text for s, found in logits if not s.label for text in found]
+    harmless = [text for s, found in logits if s.source in TRAFFIC and not s.label for text in found]
     penalty = smallest_penalty(harmless)
     positive = np.concatenate([highest(found, penalty)[:, 0] for s, found in logits if s.label])
     negative = highest(harmless, penalty)[:, 0]
@@ -73,13 +74,13 @@ def calibrate_toxicity(model: Model, rows: Sequence[Row], limit: int) -> dict[st
     toxic = np.array([x for x, y in zip(known, truth, strict=True) if y is not None and y >= 0.5])
     civil = np.array([x for x, y in zip(known, truth, strict=True) if y is not None and y < 0.5])
     temperature = best_temperature(toxic, civil) if len(toxic) and len(civil) else 1.0
-    scores = 1 / (1 + np.exp(-negative / temperature))
-    thresholds = dict(zip(TOXICITY, joint_thresholds(scores.T.tolist(), TARGET_FPR), strict=True))
+    scores = [dict(zip(TOXICITY, row, strict=True)) for row in (1 / (1 + np.exp(-negative / temperature))).tolist()]
+    thresholds = choose_thresholds(scores, TOXICITY, TARGET_FPR)
     return {"temperature": temperature, "penalty": penalty, "thresholds": thresholds, "clean_texts": len(clean)}
 
 
 def smallest_penalty(harmless: Sequence[Sequence[Logits]]) -> float:
-    """The smallest penalty with which long harmless texts are stopped no more often than short ones may be.
+    """The smallest penalty with which at most the share `LONG_TARGET_FPR` of long harmless texts is stopped.
 
     The highest of n windows with an exponential upper tail lies its scale times ln(n) above one window: that is the
     form of the penalty. Its size is not taken from the fitted tail but from what long texts need, because whatever is
@@ -90,7 +91,7 @@ def smallest_penalty(harmless: Sequence[Sequence[Logits]]) -> float:
     for penalty in PENALTIES:
         limit = threshold_for([sigmoid(x) for x in highest(short, penalty)[:, 0]], TARGET_FPR) if short else 1.0
         stopped = sum(sigmoid(x) >= limit for x in highest(long, penalty)[:, 0]) if long else 0
-        if stopped <= TARGET_FPR * len(long):
+        if stopped <= LONG_TARGET_FPR * len(long):
             return penalty
     return PENALTIES[-1]
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from training.tokens import framed, windows
 
-BATCH = 16
+BATCH = 1  # as in the service: dynamic quantization takes one scale from the whole run
 Logits = NDArray[np.float32]
 
 
