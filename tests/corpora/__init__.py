@@ -3,12 +3,12 @@
 import random
 from pathlib import Path
 
-_SENTENCES = (Path(__file__).parent / "benign_sentences.txt").read_text(encoding="utf-8").splitlines()
+_PARAGRAPHS = (Path(__file__).parent / "benign_paragraphs.txt").read_text(encoding="utf-8").strip().split("\n\n")
 
 
 def benign_document(characters: int, seed: int = 0) -> str:
-    """Harmless prose in paragraphs, at least this long: the sentences in an order of their own for each seed."""
-    order, paragraphs = random.Random(seed), []
-    while sum(map(len, paragraphs)) < characters:
-        paragraphs.append(" ".join(order.sample(_SENTENCES, 6)) + "\n\n")
-    return "".join(paragraphs)
+    """Harmless prose, at least this long: paragraphs of minutes, recipes, manuals, letters and stories, shuffled."""
+    order, document = random.Random(seed), ""
+    while len(document) < characters:
+        document += "".join(f"{paragraph}\n\n" for paragraph in order.sample(_PARAGRAPHS, len(_PARAGRAPHS)))
+    return document

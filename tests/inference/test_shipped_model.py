@@ -69,7 +69,7 @@ def test_the_window_that_holds_the_attack_scores_highest(guard):
     at = benign.index(" ", len(benign) // 2)
     text = f"{benign[:at]} {ATTACK}{benign[at:]}"
     highest = max(injections(guard, text), key=lambda each: each.score)
-    assert highest.score > 10 * max(each.score for each in injections(guard, benign))
+    assert highest.score >= threshold(guard) > max(each.score for each in injections(guard, benign))
     assert ATTACK in highest.span.of(text)
 
 
