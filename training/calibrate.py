@@ -17,10 +17,13 @@ from training.predict import Logits, Model, highest
 from training.rows import TOXICITY, Row
 
 TARGET_FPR = 0.005
+TOXIC_TARGET_FPR = 0.01  # for all nine labels together
+CIVIL = ("alpaca", "code_alpaca", "long_documents")  # `nlp_task_prompts` asks about hateful texts and quotes them
 LONG_TARGET_FPR = 0.02  # a long document is many texts in one
 TRAFFIC = (*unseen.ORDINARY, "long_documents")  # what thresholds are chosen on: what people ordinarily send
 LONG = 4  # windows of a text that counts as long
-PENALTIES = tuple(step / 20 for step in range(21))
+# Never none: a text longer than any of these here must not become suspicious by its length alone.
+PENALTIES = tuple(step / 20 for step in range(3, 21))
 
 
 def run(work: Path, out: Path, results: Path, limit: int) -> dict[str, object]:
@@ -63,7 +66,7 @@ def calibrate_toxicity(model: Model, rows: Sequence[Row], limit: int) -> dict[st
     groups = unseen.toxicity(rows, limit * 2, calibration=True)
     clean = [row.text for row in groups.get("clean_assistant_prompts", ())]
     for sample in unseen.injection(rows, limit, calibration=True):
-        if sample.source in ("alpaca", "nlp_task_prompts", "code_alpaca", "long_documents"):
+        if sample.source in CIVIL:
             clean.extend(sample.texts)
     logits = model.windows(clean, "toxicity")
     penalty = smallest_penalty(logits)
@@ -75,7 +78,7 @@ def calibrate_toxicity(model: Model, rows: Sequence[Row], limit: int) -> dict[st
     civil = np.array([x for x, y in zip(known, truth, strict=True) if y is not None and y < 0.5])
     temperature = best_temperature(toxic, civil) if len(toxic) and len(civil) else 1.0
     scores = [dict(zip(TOXICITY, row, strict=True)) for row in (1 / (1 + np.exp(-negative / temperature))).tolist()]
-    thresholds = choose_thresholds(scores, TOXICITY, TARGET_FPR)
+    thresholds = choose_thresholds(scores, TOXICITY, TOXIC_TARGET_FPR)
     return {"temperature": temperature, "penalty": penalty, "thresholds": thresholds, "clean_texts": len(clean)}
 
 
