@@ -139,7 +139,7 @@ def exposed_metrics() -> set[str]:
     """The names of all samples that the service exposes, once everything has happened."""
     metrics = Metrics()
     finding = Finding("EMAIL", 1.0, Span(0, 1))
-    result = ScannerResult("pii", "pii", 1.0, 0.5, Action.REDACT, (finding,))
+    result = ScannerResult("pii", "pii", 1.0, 0.5, Action.REDACT, (finding,), duration_ms=0.4)
     failed = ScannerResult("pii", "pii", None, 0.5, Action.BLOCK, error="model_error")
     metrics.count("prompt", "default", ScanResult((result, failed), "", {}))
     metrics.requests.labels("/", "200").observe(0.1)

@@ -8,8 +8,8 @@ def texts(count: int, windows: int, logit: float) -> list[list[np.ndarray]]:
     return [[np.array([logit], np.float32)] * windows for _ in range(count)]
 
 
-def test_long_texts_that_score_no_higher_than_short_ones_need_no_penalty():
-    assert smallest_penalty(texts(100, 1, -2.0) + texts(100, 8, -3.0)) == 0.0
+def test_long_texts_that_score_no_higher_than_short_ones_need_the_smallest_penalty():
+    assert smallest_penalty(texts(100, 1, -2.0) + texts(100, 8, -3.0)) == PENALTIES[0]
 
 
 def test_the_penalty_is_the_first_that_brings_long_texts_down_to_short_ones():
