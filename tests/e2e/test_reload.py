@@ -31,6 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(folder: Path) -> Iterator[Server]:
     environment = configured(folder, {"default": [word("first")]})
     with running(folder, environment | {"SCANNER_WORKERS": str(WORKERS)}) as started:
+        # Ready is whoever answers first; a worker that starts later would read the changed file at once.
+        until(lambda: started.output.count("ASGI server listening") == WORKERS)
         yield started
 
 
