@@ -31,6 +31,7 @@ import msgspec
 
 from scanner_service.asgi import Service
 from scanner_service.assembly import assemble
+from scanner_service.config import DEFAULT_CONFIG
 from scanner_service.engine import Engine
 from scanner_service.inference.classifier import Classifier
 
@@ -82,7 +83,11 @@ def serving(key: str) -> Iterator[int]:
     """The port of a server in a child process."""
     environment = os.environ | {"BENCH_LATENCY": "1", "SCANNER_API_KEYS": key, "SCANNER_BIND": "127.0.0.1:0"}
     command = [sys.executable, "-m", "gunicorn", "-c", "python:scanner_service.server", "bench.latency:app"]
-    with tempfile.TemporaryFile("w+") as log:
+    with tempfile.TemporaryFile("w+") as log, tempfile.NamedTemporaryFile("w", suffix=".yaml") as policy:
+        # Every request is to be scanned, also one that came before.
+        policy.write(DEFAULT_CONFIG.read_text("utf-8") + "limits: { verdict_cache_entries: 0 }\n")
+        policy.flush()
+        environment["SCANNER_CONFIG"] = policy.name
         process = subprocess.Popen(command, env=environment, stderr=log)
         try:
             while not (found := re.search(r"ASGI server listening on http://127\.0\.0\.1:(\d+)", read(log))):
