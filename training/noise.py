@@ -76,6 +76,7 @@ CHANGES: tuple[Callable[[str, random.Random], str], ...] = (
     typos,
     leet,
     unspaced,
+    unspaced,
     spaced,
     capitals,
     quoted,

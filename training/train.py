@@ -16,6 +16,7 @@ from training.batches import Sample, batches, encode
 from training.network import Guard, pretrained
 from training.rows import Attack, Row, read_rows
 from training.sources import Table
+from training.start import weights
 from training.trainer import CONTINUED, SEED, Trainer
 
 SAVE_EVERY = 200
@@ -24,7 +25,7 @@ SAVE_EVERY = 200
 def run(work: Path, table: Table, rounds: int, scale: float, processes: int, start: Path | None = None) -> Path:
     """Trains, or goes on training, and returns the path of the last checkpoint.
 
-    `start` is another run's checkpoint whose weights a new run begins with.
+    `start` is another run's checkpoint, or an exported int8 model, whose weights a new run begins with.
     """
     cuda = torch.cuda.is_available()
     trainer = Trainer("cuda" if cuda else "cpu", 1 if cuda else processes)
@@ -36,6 +37,9 @@ def run(work: Path, table: Table, rounds: int, scale: float, processes: int, sta
         trainer.load(state["trainer"])
         first, skipped = state["round"], state["step"]
         score = {(text, window): value for text, window, value in state["score"]}
+    elif start and start.suffix == ".onnx":
+        trainer.begin(weights(start))
+        trainer.slow_down(CONTINUED)
     elif start:
         trainer.load(torch.load(start, weights_only=True)["trainer"])
         trainer.slow_down(CONTINUED)

@@ -7,7 +7,7 @@ The word embeddings stay as they were pretrained, so that words never seen in tr
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -70,6 +70,15 @@ class Trainer:
     def slow_down(self, share: float) -> None:
         for part in self.optimizer.param_groups:
             part["peak"] *= share
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        """Replaces the pretrained weights; rows that a smaller table lacks stay as they are."""
+        with torch.no_grad():
+            for name, master in self.masters.items():
+                rows = weights[name].shape[0]
+                master[:rows].copy_(weights[name])
+                self.average[name].copy_(master)
+                self.crew.trained[name].copy_(master)
 
     def state(self) -> dict[str, object]:
         return {

@@ -17,7 +17,7 @@ from training.plant import cut
 from training.rows import Attack, Row, Tagged, Toxic, read_rows
 
 ORDINARY = ("alpaca", "code_alpaca", "nlp_task_prompts", "multilingual_benign", "gpteacher_roleplay")
-HARD = ("borderline_safe", "injecguard_valid", "awesome_chatgpt_prompts")
+HARD = ("borderline_safe", "injecguard_valid")
 SEED = 99
 
 
@@ -66,7 +66,7 @@ def long_texts(unseen: Sequence[Row], count: int, *, calibration: bool) -> list[
         and row.label
         and len(row.text) < 400
         and calibrates(row.text) == calibration
-        and row.source in ("purplellama_cse", "tensor_trust", "spikee", "deepset_train")
+        and row.source in ("tensor_trust", "spikee", "injecguard_valid", "small_collections")
     ]
     clean = tuple(document(pool, prose, rng, rng.randint(2_000, 30_000)) for _ in range(count))
     hosts = [document(pool, prose, rng, rng.randint(1_000, 8_000)) for _ in range(count)] if attacks else []
