@@ -28,6 +28,7 @@ class Rule:
         operator: what stands where a finding was redacted.
         operators: by label.
         fold_variants: whether spellings of one value that differ in case, spacing or punctuation share a placeholder.
+        added: labels that a request has it look for beyond its configuration.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Rule:
     operator: Operator = Operator.REPLACE
     operators: Mapping[str, Operator] = field(default_factory=dict)
     fold_variants: bool = False
+    added: frozenset[str] = frozenset()
 
     def judge(self, findings: Iterable[Finding], duration_ms: float = 0.0) -> ScannerResult:
         """Hold *findings* against their thresholds; the one with the highest risk gives the score."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from scanner_service.findings import Finding
 from scanner_service.text import Span, Text, View
@@ -73,6 +73,20 @@ class Scanner(Protocol):
 
     def scan(self, text: Text, context: Context) -> Iterable[Finding]:
         """Everything seen, whatever its score; spans are of the original text."""
+        ...
+
+
+@runtime_checkable
+class Widening(Protocol):
+    """A scanner that can look for more than it is configured to."""
+
+    def looking_for(self, labels: frozenset[str]) -> Scanner:
+        """
+        The scanner that also looks for *labels*; may take milliseconds, and is called off the event loop.
+
+        Raises:
+            ConfigError: if it knows nothing of one of them.
+        """
         ...
 
 

@@ -95,7 +95,7 @@ class VerdictCache:
         """
         if not self._entries:
             return await self._engine.scan(rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast)
-        asked = [(rule.name, rule.threshold, sorted(rule.thresholds.items())) for rule in rules]
+        asked = [(rule.name, rule.threshold, sorted(rule.thresholds.items()), sorted(rule.added)) for rule in rules]
         parts = (scope, asked, text, prompt, fail_fast)
         large = len(text) + len(prompt or "") > LARGE_TEXT
         key = await asyncio.to_thread(self._hash, parts) if large else self._hash(parts)

@@ -1,14 +1,16 @@
-"""What a caller may ask for: a policy, rules to leave out, lower thresholds. Requests can tighten, never loosen."""
+"""What a caller may ask for: a policy, rules to leave out, lower thresholds, more entities; never a laxer policy."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from scanner_service.errors import Forbidden, InvalidRequest
+from scanner_service.errors import ConfigError, Forbidden, InvalidRequest
 from scanner_service.http import wire
 from scanner_service.http.auth import Caller
 from scanner_service.policy import Policy, Rule
+from scanner_service.scanner import Widening
 
 
 def choose_policy(policies: Mapping[str, Policy], default: str, name: str | None, caller: Caller) -> Policy:
@@ -28,15 +30,32 @@ def choose_policy(policies: Mapping[str, Policy], default: str, name: str | None
     return policies[name]
 
 
-def permitted(rules: Sequence[Rule], asked: wire.Request) -> Sequence[Rule]:
+async def permitted(rules: Sequence[Rule], asked: wire.Request) -> Sequence[Rule]:
     """
     The rules of a chain as a request may have them: tightened, and without those that it suppresses.
 
     Raises:
         Forbidden: if it would loosen the policy.
-        InvalidRequest: if it names a threshold for a rule that the chain does not have.
+        InvalidRequest: if it names a rule that the chain does not have, or an entity that the rule does not know.
     """
+    if asked.entities:
+        rules = await asyncio.to_thread(_widened, rules, asked.entities)
     return _without_suppressed(_tightened(rules, asked.thresholds), asked.scanners_suppress)
+
+
+def _widened(rules: Sequence[Rule], entities: Mapping[str, Sequence[str]]) -> Sequence[Rule]:
+    if not entities.keys() <= {rule.name for rule in rules}:
+        raise InvalidRequest("`$.entities`: names a rule that this policy does not have here")
+    return [_looking_for(rule, frozenset(entities[rule.name])) if rule.name in entities else rule for rule in rules]
+
+
+def _looking_for(rule: Rule, more: frozenset[str]) -> Rule:
+    if not isinstance(rule.scanner, Widening):
+        raise InvalidRequest(f"`$.entities.{rule.name}`: this rule does not look for entities")
+    try:
+        return replace(rule, scanner=rule.scanner.looking_for(more), added=more)
+    except ConfigError:
+        raise InvalidRequest(f"`$.entities.{rule.name}`: one of them is no entity that this rule knows") from None
 
 
 def _tightened(rules: Sequence[Rule], thresholds: Mapping[str, float]) -> Sequence[Rule]:

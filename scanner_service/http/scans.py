@@ -100,7 +100,7 @@ class Scans:
             call = Call(caller, policy, here.request_id)
             content = await unless_gone(answer(asked, call), request.receive)
             # What a request changed about its policy says nothing about the difference between two policies.
-            compared = [] if asked.scanners_suppress or asked.thresholds else call.scans
+            compared = call.scans if asked.is_plain else []
             return Response(content, media_type="application/json", background=BackgroundTask(self._shadow, compared))
 
     async def _shadow(self, scans: Sequence[Answered]) -> None:
@@ -110,7 +110,7 @@ class Scans:
 
     async def _analyze_prompt(self, asked: wire.PromptRequest, call: Call) -> bytes:
         wire.check_text(asked.prompt, "$.prompt")
-        rules = permitted(call.policy.prompt, asked)
+        rules = await permitted(call.policy.prompt, asked)
         known = self._on.vault.open(asked.vault, call.caller.name) if asked.vault is not None else {}
         return await self._judge_prompt(asked.prompt, rules, call, known)
 
@@ -121,7 +121,7 @@ class Scans:
         if not asked.prompts:
             raise InvalidRequest("`$.prompts`: is empty")
         await self._on.rates.take(call.caller.name, len(asked.prompts) - 1, taken=1)
-        rules = permitted(call.policy.prompt, asked)
+        rules = await permitted(call.policy.prompt, asked)
         items = enumerate(asked.prompts)
         answers = await asyncio.gather(*(self._item(item, f"$.prompts[{at}]", rules, call) for at, item in items))
         return msgspec.json.encode({"results": [msgspec.Raw(answer) for answer in answers]})
@@ -160,7 +160,7 @@ class Scans:
 
     async def _scan_prompt(self, asked: wire.PromptScanRequest, call: Call) -> bytes:
         wire.check_text(asked.prompt, "$.prompt")
-        rules = permitted(call.policy.prompt, asked)
+        rules = await permitted(call.policy.prompt, asked)
         result = await self._scan("prompt", rules, call, asked.prompt, fail_fast=asked.fail_fast)
         return await _encoded(lambda: verdicts.verdict(result, call.policy, call.request_id), result)
 
@@ -178,7 +178,7 @@ class Scans:
     ) -> ScanResult:
         wire.check_text(asked.prompt, "$.prompt", may_be_empty=True)
         wire.check_text(asked.output, "$.output")
-        rules = permitted(call.policy.output, asked)
+        rules = await permitted(call.policy.output, asked)
         return await self._scan(
             "output", rules, call, asked.output, prompt=asked.prompt, known=known, fail_fast=fail_fast
         )

@@ -53,7 +53,7 @@ class Streams:
         with self._on.admission.admit(), self._on.metrics.in_flight.track_inprogress():
             check_media_type(request.headers, NDJSON)
             lines = _lines(request.receive, self._on.config)
-            policy, scanner = self._begin(wire.decode(await anext(lines, b""), wire.StreamHead), served, caller)
+            policy, scanner = await self._begin(wire.decode(await anext(lines, b""), wire.StreamHead), served, caller)
             async for line in lines:
                 delta = wire.decode(line, wire.Delta).delta
                 wire.check_text(delta, "$.delta", may_be_empty=True)
@@ -68,10 +68,10 @@ class Streams:
             self._on.metrics.count("output", policy.name, result)
             yield verdicts.verdict(result, policy, request_id)
 
-    def _begin(self, head: wire.StreamHead, served: Served, caller: Caller) -> tuple[Policy, StreamScanner]:
+    async def _begin(self, head: wire.StreamHead, served: Served, caller: Caller) -> tuple[Policy, StreamScanner]:
         wire.check_text(head.prompt, "$.prompt", may_be_empty=True)
         policy = choose_policy(served.policies, served.default_policy, head.policy, caller)
-        rules = permitted(policy.output, head)
+        rules = await permitted(policy.output, head)
         known = self._on.vault.open(head.vault, caller.name) if head.vault is not None else {}
         key = self._on.vault.substitutes_key
         return policy, StreamScanner(self._on.engine, rules, prompt=head.prompt, known=known, key=key)

@@ -27,11 +27,18 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         policy: a policy of the configuration; without it, the first policy of the credential or the default.
         scanners_suppress: names of optional rules that are not to run.
         thresholds: by name of a rule, what to lower those of its thresholds to that are higher.
+        entities: by name of a rule, what it is to look for beyond its configuration.
     """
 
     policy: str | None = None
     scanners_suppress: list[str] = []
     thresholds: dict[str, Share] = {}
+    entities: dict[str, Annotated[list[str], msgspec.Meta(max_length=64)]] = {}
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it takes the policy as it is."""
+        return not (self.scanners_suppress or self.thresholds or self.entities)
 
 
 class PromptRequest(Request, frozen=True, kw_only=True):

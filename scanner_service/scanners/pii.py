@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 from presidio_analyzer import EntityRecognizer
 
 from scanner_service import linear_regex
@@ -46,6 +48,9 @@ DEFAULT_MODEL_ENTITIES = ("PERSON",)
 # Full-width digits and characters without width hide an address from a pattern, but not from a reader.
 _VIEWS = ("raw", "normalized")
 
+# Sets of added entities that are kept ready for a rule.
+WIDENED = 32
+
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
@@ -80,6 +85,7 @@ class Pii:
     needs: Sequence[Need]
     allowed: frozenset[str]
     allowed_patterns: Sequence[Pattern]
+    looking_for: Callable[[frozenset[str]], Pii]  # see `scanner.Widening`
 
     def scan(self, text: Text, context: Context) -> list[Finding]:
         """Everything found, whatever its score; what both views show counts once, with the higher score."""
@@ -138,6 +144,11 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Pii:
     )
     # What the libraries load at first use is loaded now: the public suffix list, numbering plans.
     analyzer.analyze("415-555-2671 a@example.com")
+
+    @lru_cache(WIDENED)
+    def looking_for(more: frozenset[str]) -> Pii:
+        return build(replace(config, entities=[*entities, *sorted(more.difference(entities))]), models)
+
     return Pii(
         analyzer=analyzer,
         needs=tuple(Need(config.model, view) for view in _VIEWS) if config.model and labels & {*entities} else (),
@@ -146,6 +157,7 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Pii:
             _compile(f"allow_list.regex[{index}]", pattern, whole=True)
             for index, pattern in enumerate(config.allow_list.regex)
         ),
+        looking_for=looking_for,
     )
 
 

@@ -113,6 +113,13 @@ def test_policy_and_suppression_are_passed_on(client):
     assert caught.value.status == 403
 
 
+def test_a_call_can_lower_thresholds_and_add_entities(client):
+    assert client.analyze_prompt(HARMLESS, thresholds={"prompt_injection": 0.1}).results[0].threshold == 0.1
+    with pytest.raises(InvalidRequest) as caught:  # the rule of this policy is no `pii`
+        client.analyze_prompt(HARMLESS, entities={"prompt_injection": ["DE_TAX_ID"]})
+    assert "$.entities.prompt_injection" in str(caught.value)
+
+
 def test_the_request_id_is_passed_on(client):
     assert client.check_prompt(HARMLESS, request_id="mine-1").request_id == "mine-1"
 

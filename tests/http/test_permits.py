@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from scanner_service.findings import Action, Finding
 from scanner_service.http import wire
 from scanner_service.http.permits import permitted
 from scanner_service.policy import Policy, Rule
+from scanner_service.scanners.pii import Config, build
 from scanner_service.text import Span
 from tests.conftest import WordScanner
 from tests.http.test_scans import SCANS, assert_refused, body_for
@@ -66,7 +69,7 @@ def test_a_rule_may_be_suppressed_and_named_in_thresholds(faint):
 def test_no_request_makes_a_rule_miss_what_it_would_have_found(threshold, own, wanted, label, score):
     rule = _rule(threshold, own)
     try:
-        (tightened,) = permitted([rule], asked(thresholds={"rule": wanted}))
+        (tightened,) = allowed([rule], thresholds={"rule": wanted})
     except Forbidden:
         assert wanted > max(threshold, *own.values(), 0)
         return
@@ -77,9 +80,57 @@ def test_no_request_makes_a_rule_miss_what_it_would_have_found(threshold, own, w
 
 def test_without_wishes_the_rules_are_those_of_the_policy():
     rules = [_rule(0.5, {})]
-    assert permitted(rules, asked()) == rules
+    assert allowed(rules) == rules
     with pytest.raises(InvalidRequest):
-        permitted(rules, asked(thresholds={"another": 0.5}))
+        allowed(rules, thresholds={"another": 0.5})
+
+
+@pytest.fixture
+def personal(world):
+    """A client of a policy that redacts e-mail addresses, and knows nothing of other personal data."""
+    pii = Rule(name="pii", kind="pii", scanner=build(Config(entities=["EMAIL_ADDRESS"]), {}), action=Action.REDACT)
+    world.policies["default"] = Policy("default", "d", (pii, _rule(0.5, {})), (pii,))
+    return world.client
+
+
+ADDRESSES = "ada@example.com and DE89 3704 0044 0532 0130 00"
+
+
+def test_an_added_entity_is_found_beside_those_of_the_policy(personal):
+    for _ in range(2):  # the second answer comes from memory
+        plain = personal.post("/analyze/prompt", json={"prompt": ADDRESSES}).json()
+        assert plain["sanitized_prompt"] == "[EMAIL_ADDRESS_1] and DE89 3704 0044 0532 0130 00"
+        more = personal.post("/analyze/prompt", json={"prompt": ADDRESSES, "entities": {"pii": ["IBAN_CODE"]}}).json()
+        assert more["sanitized_prompt"] == "[EMAIL_ADDRESS_1] and [IBAN_CODE_1]"
+
+
+def test_entities_can_be_added_to_batches_and_streams_and_be_those_that_are_there(personal):
+    wish = {"entities": {"pii": ["IBAN_CODE", "EMAIL_ADDRESS"]}}
+    batch = personal.post("/analyze/prompts", json={"prompts": [ADDRESSES], **wish}).json()
+    assert batch["results"][0]["sanitized_prompt"] == "[EMAIL_ADDRESS_1] and [IBAN_CODE_1]"
+    shown = lines_of(post(personal, wish, {"delta": ADDRESSES}))
+    assert "".join(line.get("text", "") for line in shown) == "[EMAIL_ADDRESS_1] and [IBAN_CODE_1]"
+
+
+@pytest.mark.parametrize(
+    "entities",
+    [
+        {"pii": ["NOTHING"]},
+        {"rule": ["IBAN_CODE"]},
+        {"nobody": ["IBAN_CODE"]},
+        {"pii": "IBAN_CODE"},
+        {"pii": ["A"] * 65},
+    ],
+)
+def test_what_no_rule_can_look_for_is_an_error_that_repeats_no_value(personal, entities):
+    response = personal.post("/analyze/prompt", json={"prompt": ADDRESSES, "entities": entities})
+    assert_refused(response, 422, "invalid_request")
+    assert response.json()["error"]["message"].startswith("`$.entities")
+    assert not {"nobody", "NOTHING", "IBAN_CODE"} & set(response.text.split("`"))
+
+
+def allowed(rules, **wishes):
+    return asyncio.run(permitted(rules, asked(**wishes)))
 
 
 def _rule(threshold, own):

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
                 there keeps its placeholder, and one analysis restores the values of all turns.
             policy: a policy of the service's configuration.
             scanners_suppress: optional scanners that are not to run.
+            thresholds: by name of a rule, what its thresholds are to be lowered to.
+            entities: by name of a rule for personal data, what it is to look for beyond its configuration.
             request_id: your name for the request, found again in the service's log.
             traceparent: the W3C trace context that the scan belongs to.
             timeout: seconds for this call, its retries included.
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
         previous: PromptAnalysis | None
         policy: str | None
         scanners_suppress: Sequence[str]
+        thresholds: Mapping[str, float]
+        entities: Mapping[str, Sequence[str]]
         request_id: str | None
         traceparent: str | None
         timeout: float
@@ -203,6 +207,10 @@ def policy_fields(options: Options) -> dict[str, object]:
         fields["policy"] = policy
     if suppress := options.get("scanners_suppress"):
         fields["scanners_suppress"] = list(suppress)
+    if thresholds := options.get("thresholds"):
+        fields["thresholds"] = dict(thresholds)
+    if entities := options.get("entities"):
+        fields["entities"] = {rule: list(labels) for rule, labels in entities.items()}
     return fields
 
 
