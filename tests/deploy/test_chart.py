@@ -202,3 +202,23 @@ def test_the_pods_may_call_nobody_unless_it_is_said(render):
 
 def test_for_sidecars_there_is_only_what_they_mount(render):
     assert {one["kind"] for one in render(VARIANTS["only for sidecars"])} == {"ConfigMap", "Secret"}
+
+
+def test_what_replicas_share_is_named_to_them_and_can_be_reached(render):
+    manifests = render(VARIANTS["sharing"])
+    ((_, pod),) = [(m, s) for m, s in pods(manifests) if m["labels"]["app.kubernetes.io/component"] == "service"]
+    environment = {one["name"]: one for one in pod["containers"][0]["env"]}
+    assert environment["SCANNER_REDIS_URL"]["value"] == "redis://redis.shared:6380/1"
+    dns, redis = find(manifests, "NetworkPolicy")["spec"]["egress"]
+    assert {port["port"] for port in dns["ports"]} == {53}
+    assert redis == {"ports": [{"port": 6380, "protocol": "TCP"}]}
+
+
+def test_a_shared_address_with_a_password_stays_in_its_secret(render):
+    manifests = render(VARIANTS["sharing with a password"])
+    container = find(manifests, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    environment = {one["name"]: one for one in container["env"]}
+    assert environment["SCANNER_REDIS_URL"]["valueFrom"]["secretKeyRef"] == {"name": "redis", "key": "url"}
+    own, _, redis = find(manifests, "NetworkPolicy")["spec"]["egress"]
+    assert own["ports"][0]["port"] == 4318
+    assert redis["to"] == [{"podSelector": {"matchLabels": {"app": "redis"}}}]

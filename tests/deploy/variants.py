@@ -43,6 +43,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
         },
         "test": {"apiKeySecret": {"name": "caller", "key": "api-key"}},
     },
+    "sharing": {"redis": {"url": "redis://redis.shared:6380/1", "port": 6380}},
+    "sharing with a password": {
+        "redis": {
+            "urlSecret": {"name": "redis", "key": "url"},
+            "allowTo": [{"podSelector": {"matchLabels": {"app": "redis"}}}],
+        },
+        "networkPolicy": {"egress": [{"ports": [{"port": 4318, "protocol": "TCP"}]}]},
+    },
     "bare": {
         "networkPolicy": {"enabled": False},
         "podDisruptionBudget": {"enabled": False},
@@ -90,6 +98,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "nobody who could call": ({"credentials": {"apiKeys": None}}, "nobody could call"),
     "two sources of credentials": ({"credentials": {"existingSecret": "scanner"}}, "excludes"),
     "two sources of configuration": ({"config": CONFIG, "existingConfigMap": "policy"}, "exclude each other"),
+    "a password among the values": ({"redis": {"url": "redis://:secret@redis:6379"}}, "url"),
+    "two addresses of Redis": (
+        {"redis": {"url": "redis://redis:6379", "urlSecret": {"name": "redis", "key": "url"}}},
+        "exclude each other",
+    ),
     "a misspelt key of a rule": (
         {
             "config": {

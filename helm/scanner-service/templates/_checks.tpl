@@ -7,6 +7,9 @@
 {{- if and $credentials.existingSecret (or $credentials.apiKeys $credentials.vaultKeys) -}}
 {{- fail "credentials.existingSecret excludes credentials.apiKeys and credentials.vaultKeys" -}}
 {{- end -}}
+{{- if and .Values.redis.url .Values.redis.urlSecret -}}
+{{- fail "redis.url and redis.urlSecret exclude each other" -}}
+{{- end -}}
 {{- if not (or $credentials.existingSecret $credentials.vaultKeys) -}}
 {{- fail "credentials.vaultKeys or credentials.existingSecret is needed: without a shared secret, a pod cannot put back what another one replaced" -}}
 {{- end -}}

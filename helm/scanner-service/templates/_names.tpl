@@ -56,6 +56,11 @@ app.kubernetes.io/component: service
 {{- default (include "scanner-service.fullname" .) .Values.credentials.existingSecret -}}
 {{- end -}}
 
+{{/* Not empty if replicas share something. */}}
+{{- define "scanner-service.hasRedis" -}}
+{{- if or .Values.redis.url .Values.redis.urlSecret -}}yes{{- end -}}
+{{- end -}}
+
 {{/* Not empty if there are API keys to mount. */}}
 {{- define "scanner-service.hasApiKeys" -}}
 {{- if or .Values.credentials.existingSecret .Values.credentials.apiKeys -}}yes{{- end -}}

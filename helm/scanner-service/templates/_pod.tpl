@@ -32,6 +32,16 @@ env:
       secretKeyRef:
         name: {{ include "scanner-service.secretName" $ }}
         key: vault-keys
+  {{- if include "scanner-service.hasRedis" $ }}
+  - name: SCANNER_REDIS_URL
+    {{- with $.Values.redis.urlSecret }}
+    valueFrom:
+      secretKeyRef:
+        {{- toYaml . | nindent 8 }}
+    {{- else }}
+    value: {{ $.Values.redis.url | quote }}
+    {{- end }}
+  {{- end }}
   {{- with $.Values.modelManifest }}
   - name: SCANNER_MODELS
     value: {{ . | quote }}
