@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import io
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.incumbent import deberta, exported
 from scanner_service.inference import manifest
 from scanner_service.inference.onnx import Session
 from scanner_service.inference.pool import ModelPool
@@ -147,44 +147,6 @@ def _operations(model, tokens: int) -> Iterator[int]:  # type: ignore[no-untyped
     yield from (2 * tokens * tokens * width for node in products if node.input[1] not in shapes)
 
 
-def incumbent() -> bytes:
-    """A classifier of the size of deberta-v3-base, float32, with random weights: for times, not for answers."""
-    import torch
-    from transformers import DebertaV2Config, DebertaV2ForSequenceClassification
-
-    torch.set_num_threads(1)
-    config = DebertaV2Config(
-        vocab_size=128_100,
-        hidden_size=768,
-        num_hidden_layers=12,
-        num_attention_heads=12,
-        intermediate_size=3072,
-        max_position_embeddings=512,
-        relative_attention=True,
-        position_buckets=256,
-        norm_rel_ebd="layer_norm",
-        share_att_key=True,
-        pos_att_type=["p2c", "c2p"],
-        type_vocab_size=0,
-        num_labels=2,
-    )
-    model = DebertaV2ForSequenceClassification(config).eval()
-    names = ["input_ids", "attention_mask"]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "incumbent.onnx"
-        torch.onnx.export(
-            model,
-            (torch.ones(2, 16, dtype=torch.long), torch.ones(2, 16, dtype=torch.long)),
-            str(path),
-            input_names=names,
-            output_names=["logits"],
-            dynamic_axes={name: {0: "batch", 1: "tokens"} for name in names} | {"logits": {0: "batch"}},
-            opset_version=17,
-            dynamo=False,
-        )
-        return path.read_bytes()
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--manifest", type=Path, default=ROOT / "models" / "manifest.toml")
@@ -197,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     entry, content = loaded.models[options.model], loaded.read_model(options.model)
     sessions = {options.model: Session(content, [head.output for head in entry.heads])}
     if options.incumbent:
-        sessions["deberta-v3-base fp32"] = Session(incumbent(), ["logits"])
+        sessions["deberta-v3-base fp32"] = Session(exported(partial(deberta, "SequenceClassification")), ["logits"])
     compare(sessions, options.rounds)
     batching(sessions[options.model], options.rounds)
     asyncio.run(overhead(loaded, options.model, options.rounds))
