@@ -6,7 +6,9 @@ another, with texts of 16 to 4,096 tokens. Medians, in milliseconds:
 
 * tokenize, infer: the two halves of the model's work on the raw text, measured here, without the server
 * scan: `Engine.scan` inside the server, with every rule of the policy and with the texts it decodes
-* HTTP: what the caller waited beyond the scan: socket, server, credential, decoding, encoding, logging
+* app: the rest of the application: credential, decoding, verdict, encoding, until the answer is handed to the server
+* socket: what the caller waited beyond the application: its own side, both directions, the parser of the server
+* HTTP: app and socket together
 """
 
 from __future__ import annotations
@@ -60,14 +62,16 @@ class TimedEngine:
 
 
 class TimedService(Service):
-    """The service, with the time of the scan in the header `server-timing`."""
+    """The service, with the time of the scan and of the rest of the application in the header `server-timing`."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         _scan_ms.set([])
+        started = time.perf_counter()
 
         async def send_timed(message: Any) -> None:
             if message["type"] == "http.response.start":
-                message["headers"].append((b"server-timing", b"scan;dur=%f" % sum(_scan_ms.get())))
+                whole, scan = (time.perf_counter() - started) * 1000, sum(_scan_ms.get())
+                message["headers"].append((b"server-timing", b"scan;dur=%f, app;dur=%f" % (scan, whole - scan)))
             await send(message)
 
         await super().__call__(scope, receive, send_timed if scope["type"] == "http" else send)
@@ -79,13 +83,12 @@ if "BENCH_LATENCY" in os.environ:  # this module is what the server loads
 
 
 @contextmanager
-def serving(key: str) -> Iterator[int]:
-    """The port of a server in a child process."""
+def serving(key: str, *, cached: bool = False) -> Iterator[int]:
+    """The port of a server in a child process. Unless verdicts are *cached*, what comes again is scanned again."""
     environment = os.environ | {"BENCH_LATENCY": "1", "SCANNER_API_KEYS": key, "SCANNER_BIND": "127.0.0.1:0"}
     command = [sys.executable, "-m", "gunicorn", "-c", "python:scanner_service.server", "bench.latency:app"]
     with tempfile.TemporaryFile("w+") as log, tempfile.NamedTemporaryFile("w", suffix=".yaml") as policy:
-        # Every request is to be scanned, also one that came before.
-        policy.write(DEFAULT_CONFIG.read_text("utf-8") + "limits: { verdict_cache_entries: 0 }\n")
+        policy.write(DEFAULT_CONFIG.read_text("utf-8") + ("" if cached else "limits: { verdict_cache_entries: 0 }\n"))
         policy.flush()
         environment["SCANNER_CONFIG"] = policy.name
         process = subprocess.Popen(command, env=environment, stderr=log)
@@ -112,8 +115,8 @@ def text_of(tokens: int, model: Classifier) -> str:
     return " ".join(words[: fitting - 1])
 
 
-def ask(connection: socket.socket, port: int, key: str, text: str) -> tuple[float, float]:
-    """Milliseconds that the caller waited, and those of the scan in it."""
+def ask(connection: socket.socket, port: int, key: str, text: str) -> tuple[float, float, float]:
+    """Milliseconds of the scan, of the rest of the application, and of what else the caller waited for."""
     body = msgspec.json.encode({"prompt": text})
     head = (
         f"POST /analyze/prompt HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
@@ -131,7 +134,8 @@ def ask(connection: socket.socket, port: int, key: str, text: str) -> tuple[floa
     waited = (time.perf_counter() - started) * 1000
     if not fields.startswith(b"HTTP/1.1 200"):
         raise SystemExit(content.decode())
-    return waited, float(re.search(rb"scan;dur=([\d.]+)", fields)[1])  # type: ignore[index]
+    scan, app = (float(value) for value in re.findall(rb";dur=([\d.]+)", fields))
+    return scan, app, waited - scan - app
 
 
 def timed(call: Any, *arguments: Any) -> float:
@@ -149,7 +153,8 @@ def main() -> None:
     manifest = assembly.manifest
     model = Classifier(manifest.models[name], manifest.read_model(name), manifest.read_tokenizer(name))
     key = secrets.token_urlsafe(24)
-    print(f"{'tokens':>6} {'windows':>7} {'tokenize':>9} {'infer':>9} {'scan':>9} {'HTTP':>7} {'share of HTTP':>14}")
+    print(f"{'tokens':>6} {'windows':>7} {'tokenize':>9} {'infer':>9} {'scan':>9}", end=" ")
+    print(f"{'app':>7} {'socket':>7} {'HTTP':>7} {'share of HTTP':>14}")
     with serving(key) as port, socket.create_connection(("127.0.0.1", port)) as connection:
         for wanted in TOKENS:
             text = text_of(wanted, model)
@@ -161,12 +166,12 @@ def main() -> None:
             infer = statistics.median(
                 sum(timed(model.session.run, part) for part in rows) for _ in range(max(5, repeat // len(rows)))
             )
-            scan = statistics.median(one for _, one in answers)
-            http = statistics.median(waited - one for waited, one in answers)
+            scan, app, outside = (statistics.median(column) for column in zip(*answers, strict=True))
+            http = statistics.median(app + outside for _, app, outside in answers)
             share = http / (scan + http)
             print(
                 f"{len(reading.tokens):>6} {len(reading.rows):>7} {tokenize:>9.2f} {infer:>9.2f} "
-                f"{scan:>9.2f} {http:>7.2f} {share:>13.1%}",
+                f"{scan:>9.2f} {app:>7.2f} {outside:>7.2f} {http:>7.2f} {share:>13.1%}",
                 flush=True,
             )
 

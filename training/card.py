@@ -17,10 +17,11 @@ TEXT = Path(__file__).with_name("card.md")
 
 def run(work: Path, out: Path, results: Path, split: Split) -> Path:
     """Writes `README.md` and the plots into the model's folder."""
-    evaluation, calibration, quantization = (
+    evaluation, calibration, quantization, earlier = (
         json.loads((results / f"guard_{name}.json").read_text(encoding="utf-8"))
-        for name in ("evaluation", "calibration", "quantization")
+        for name in ("evaluation", "calibration", "quantization", "evaluation_earlier")
     )
+    seen_now = {source.file for source in split.train}
     curves = evaluation["injection"]["curves"]
     plots.draw(out, curves["attacks"], curves["harmless"])
     rows = Counter(row.source for row in read_rows(work / "rows" / "train.jsonl.gz"))
@@ -38,6 +39,8 @@ def run(work: Path, out: Path, results: Path, split: Split) -> Path:
             generated=table(("made by `augment`", "rows"), sorted(made.items())),
             held_out=", ".join(f"`{source.name}`" for source in split.unseen),
             attacks=attacks(evaluation["injection"]["attacks"]),
+            earlier=attacks({k: r for k, r in earlier["injection"]["attacks"].items() if k in seen_now}),
+            **{f"earlier_{k}": v for k, v in goals(earlier["injection"]["summary"]).items() if k.startswith("mean")},
             harmless=harmless(evaluation["injection"]["harmless"]),
             toxicity=toxicity(evaluation["toxicity"]["sources"]),
             clean=clean(evaluation["toxicity"]["clean_prompts_over_threshold"]),

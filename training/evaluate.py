@@ -97,7 +97,7 @@ def summary(report: dict[str, Any]) -> dict[str, float]:
     }
 
 
-PLANTED = ("asb_composed", "bipia_train_composed", "buried_in_documents")
+PLANTED = ("asb_composed", "buried_in_documents")
 
 
 def curves(scores: dict[tuple[str, int], list[float]], pool: Sequence[float]) -> dict[str, list[float]]:
