@@ -1,4 +1,4 @@
-"""`python -m training STAGE`: data, augment, train, export, quantize, calibrate, evaluate, card, or all of them."""
+"""`python -m training STAGE`: data, augment, train, export, quantize, calibrate, evaluate, card, all; or ablate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from training import stages
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("stage", choices=[*stages.ORDER, "all"])
+    parser.add_argument("stage", choices=[*stages.ORDER, "all", *stages.APART])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="the published data")
     parser.add_argument("--work", type=Path, default=Path("build/training"), help="rows and checkpoints")
     parser.add_argument("--out", type=Path, default=Path("models/guard"), help="where the model goes")

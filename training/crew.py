@@ -41,6 +41,11 @@ class Crew:
             worker.start()
             self.others.append((ours, shared))
 
+    def close(self) -> None:
+        """Lets the other processes end."""
+        for pipe, _ in self.others:
+            pipe.close()
+
     def gradients(self, batch: list[Sample], nominal: int) -> tuple[float, Mapping[str, Tensor]]:
         """The batch's mean loss and its float32 gradients, for the weights that its head uses."""
         parts = [batch[i :: len(self.others) + 1] for i in range(len(self.others) + 1)]

@@ -45,7 +45,14 @@ def shares(sizes: Mapping[str, int], weight: Mapping[str, float], total: int) ->
     return given
 
 
-def draw(rows: Sequence[Row], weight: Mapping[str, float], number: int, seed: int, scale: float) -> list[Row]:
+def draw(
+    rows: Sequence[Row],
+    weight: Mapping[str, float],
+    number: int,
+    seed: int,
+    scale: float,
+    disturbed: Mapping[str, float] = DISTURBED,
+) -> list[Row]:
     """The rows of round `number`: each source goes on where its last round stopped."""
     groups: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
@@ -59,7 +66,7 @@ def draw(rows: Sequence[Row], weight: Mapping[str, float], number: int, seed: in
             random.Random(f"{seed} {name} {source}").shuffle(members)
             first = number * count
             chosen = [members[(first + i) % len(members)] for i in range(count)]
-            drawn.extend(varied(row, DISTURBED[name], rng) for row in chosen)
+            drawn.extend(varied(row, disturbed[name], rng) for row in chosen)
     return drawn
 
 

@@ -69,6 +69,12 @@ def card(options: Namespace) -> object:
     return stage.run(options.work, options.out, options.results, _split(options))
 
 
+def ablate(options: Namespace) -> object:
+    from training import ablate as stage
+
+    return stage.run(options.work, options.results, sources.read_table(), options.scale, options.processes)
+
+
 STAGES: Mapping[str, Callable[[Namespace], object]] = {
     "data": data,
     "augment": augment,
@@ -79,9 +85,10 @@ STAGES: Mapping[str, Callable[[Namespace], object]] = {
     "evaluate": evaluate,
     "card": card,
 }
-ORDER = tuple(STAGES)
+ORDER = tuple(STAGES)  # of `all`
+APART: Mapping[str, Callable[[Namespace], object]] = {"ablate": ablate}
 
 
 def run(stage: str, options: Namespace) -> None:
     """Runs one stage and prints what it reports."""
-    print(json.dumps({stage: STAGES[stage](options)}, default=str), flush=True)
+    print(json.dumps({stage: (STAGES | APART)[stage](options)}, default=str), flush=True)

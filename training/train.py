@@ -62,9 +62,10 @@ def one_round(
     number: int,
     rounds: int,
     skipped: int,
-    checkpoint: Path,
+    checkpoint: Path | None,
     score: choice.Score,
 ) -> None:
+    """The steps of one round, from the first that was not made yet; saved now and then if there is a `checkpoint`."""
     rng = random.Random(SEED + number)
     recent: dict[str, float] = {}
     bar = tqdm(list(enumerate(made))[skipped:], desc=f"round {number + 1}/{rounds}", mininterval=20)
@@ -73,7 +74,8 @@ def one_round(
         head = batch[0].head
         recent[head] = 0.98 * recent.get(head, value) + 0.02 * value
         if index % SAVE_EVERY == SAVE_EVERY - 1:
-            save(checkpoint, trainer, number, index + 1, score)
+            if checkpoint:
+                save(checkpoint, trainer, number, index + 1, score)
             bar.set_postfix({name: f"{mean:.3f}" for name, mean in recent.items()})
 
 
@@ -90,7 +92,7 @@ def looked_at(
         for i in choice.candidates(row, ranges, encoding, rng):
             places.append((row.text, i))
             windows.append(tokens.framed(encoding.ids[slice(*ranges[i])]))
-    return dict(zip(places, trainer.scores(windows), strict=True))
+    return dict(zip(places, (float(one[0]) for one in trainer.logits(windows, "injection")), strict=True))
 
 
 def save(path: Path, trainer: Trainer, number: int, step: int, score: choice.Score) -> None:

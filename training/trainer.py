@@ -32,6 +32,7 @@ class Trainer:
     def __init__(self, device: str, processes: int) -> None:
         torch.manual_seed(SEED)
         self.device = device
+        self.unknown = UNKNOWN
         model = pretrained().to(device)
         model.encoder.words.weight.requires_grad_(requires_grad=False)
         trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
@@ -46,11 +47,12 @@ class Trainer:
             [{"params": parts[name], "lr": rate, "peak": rate} for name, rate in RATE.items()],
             weight_decay=0.01,
             betas=(0.9, 0.98),
+            fused=True,  # a sixth of the time on a CPU
         )
 
     def step(self, batch: list[Sample], progress: float, rng: random.Random) -> float:
         head = batch[0].head
-        worn = [replace(sample, ids=forget(sample.ids, rng, UNKNOWN)) for sample in batch]
+        worn = [replace(sample, ids=forget(sample.ids, rng, self.unknown)) for sample in batch]
         value, found = self.crew.gradients(worn, NOMINAL[head])
         moved = list(found)
         for name, grad in found.items():
@@ -96,16 +98,16 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
 
     @torch.no_grad()
-    def scores(self, windows: list[list[int]]) -> list[float]:
-        """The injection logit of each framed window."""
+    def logits(self, windows: list[list[int]], head: str) -> list[Tensor]:
+        """What a head says about each framed window, as the live weights stand."""
         self.model.eval()
         torch.set_num_threads(len(self.crew.others) + 1)  # the others wait meanwhile
         order = sorted(range(len(windows)), key=lambda i: len(windows[i]))
-        found = [0.0] * len(windows)
+        found = [torch.empty(0)] * len(windows)
         for group in equal_lengths(order, windows):
             ids = torch.tensor([windows[i] for i in group], device=self.device)
-            for i, logit in zip(group, self.model.head("injection", ids)[:, 0].tolist(), strict=True):
-                found[i] = logit
+            for i, logits in zip(group, self.model.head(head, ids).float().cpu(), strict=True):
+                found[i] = logits
         self.model.train()
         torch.set_num_threads(1)
         return found

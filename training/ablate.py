@@ -1,0 +1,132 @@
+"""Stage `ablate`: short trainings that each go without one ingredient, and one head without the other two.
+
+All begin with the pretrained encoder and see as many rows of each group; what differs is said by the variant's name.
+They are measured as the live weights stand, before quantization, so compare them with one another and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench import metrics
+from training import choice, mixture, tokens, train, unseen
+from training.batches import batches, encode
+from training.rows import Attack, Row, Tagged, Toxic, read_rows
+from training.sources import Table
+from training.spans import decode
+from training.trainer import SEED, Trainer
+
+PENALTY = 0.15  # of windows, as the shipped model has it
+LIMIT = 100  # texts of each unseen source and label
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Which rows it keeps, how often their form is changed, and which share of their tokens is hidden."""
+
+    keeps: Callable[[Row], bool] = lambda row: True
+    disturbed: float = 1.0  # times what the mixture says
+    unknown: float | None = None
+
+
+def without(*sources: str) -> Variant:
+    return Variant(lambda row: row.source not in sources)
+
+
+VARIANTS: Mapping[str, Variant] = {
+    "everything": Variant(),
+    "injection alone": Variant(lambda row: isinstance(row, Attack)),
+    "toxicity alone": Variant(lambda row: isinstance(row, Toxic)),
+    "entities alone": Variant(lambda row: isinstance(row, Tagged)),
+    "no planted attacks": without("planted", "carrier"),
+    "no worded attacks": without("grammar_attack", "grammar_benign"),
+    "no hard negatives": Variant(lambda row: not (isinstance(row, Attack) and row.kind == "hard_negative")),
+    "no changed forms": Variant(disturbed=0.0),
+    "no hidden tokens": Variant(unknown=0.0),
+}
+
+
+def run(work: Path, results: Path, table: Table, scale: float, processes: int) -> dict[str, dict[str, float]]:
+    """Trains and measures what `guard_ablations.json` does not have yet, and writes each as it ends."""
+    target = results / "guard_ablations.json"
+    found: dict[str, dict[str, float]] = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}
+    rows = read_rows(work / "rows" / "train.jsonl.gz") + read_rows(work / "rows" / "generated.jsonl.gz")
+    for name, variant in VARIANTS.items():
+        if name not in found:
+            trainer = trained([row for row in rows if variant.keeps(row)], variant, table, scale, processes)
+            found[name] = measured(trainer, unseen.rows(work))
+            trainer.crew.close()
+            print(json.dumps({name: found[name]}), flush=True)
+            target.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return found
+
+
+def trained(rows: Sequence[Row], variant: Variant, table: Table, scale: float, processes: int) -> Trainer:
+    """One round from the pretrained encoder."""
+    trainer = Trainer("cpu", processes)
+    shares = {name: share * variant.disturbed for name, share in mixture.DISTURBED.items()}
+    drawn = mixture.draw(rows, mixture.weights(table), 0, SEED, scale, shares)
+    made = batches(encode(drawn, tokens.build(), choice.by_wording, SEED), SEED)
+    if variant.unknown is not None:
+        trainer.unknown = variant.unknown
+    train.one_round(trainer, made, 0, 1, 0, None, {})
+    return trainer
+
+
+def measured(trainer: Trainer, rows: Sequence[Row]) -> dict[str, float]:
+    """Means over unseen sources: injection against ordinary prompts, toxicity against clean ones, F1 of entities."""
+    return injection(trainer, rows) | toxicity(trainer, rows) | entities(trainer, rows)
+
+
+def injection(trainer: Trainer, rows: Sequence[Row]) -> dict[str, float]:
+    samples = unseen.injection(rows, LIMIT, calibration=False)
+    scores = {(s.source, s.label): [score(trainer, "injection", text) for text in s.texts] for s in samples}
+    pool = [x for name in unseen.ORDINARY for x in scores[name, 0]]
+    attacks = {name: found for (name, label), found in scores.items() if label}
+    buried = attacks.pop("buried_in_documents")
+    hard = [x for name in unseen.HARD for x in scores[name, 0]]
+    limit = metrics.threshold_at_fpr(pool, 0.005)
+    return {
+        "injection AUC": float(np.mean([metrics.auc(found, pool) for found in attacks.values()])),
+        "recall at 1 %": float(np.mean([metrics.recall_at_fpr(found, pool, 0.01) for found in attacks.values()])),
+        "buried recall at 1 %": metrics.recall_at_fpr(buried, pool, 0.01),
+        "trigger words accuracy": sum(x <= limit for x in hard) / len(hard),
+    }
+
+
+def score(trainer: Trainer, head: str, text: str) -> float:
+    """The highest logit of the head's first label over the windows of a text, less the penalty."""
+    ids = tokens.build().encode(text).ids
+    ranges = tokens.windows(len(ids))
+    found = trainer.logits([tokens.framed(ids[slice(*each)]) for each in ranges], head)
+    return float(max(float(one[0]) for one in found) - PENALTY * np.log(len(ranges)))
+
+
+def toxicity(trainer: Trainer, rows: Sequence[Row]) -> dict[str, float]:
+    groups = unseen.toxicity(rows, LIMIT, calibration=False)
+    scores = {
+        name: [(score(trainer, "toxicity", row.text), row.labels[0]) for row in found] for name, found in groups.items()
+    }
+    clean = [x for x, _ in scores.pop("clean_assistant_prompts")]
+    toxic = [[x for x, value in found if value is not None and value >= 0.5] for found in scores.values()]
+    return {"toxicity AUC": float(np.mean([metrics.auc(found, clean) for found in toxic if len(found) >= 20]))}
+
+
+def entities(trainer: Trainer, rows: Sequence[Row]) -> dict[str, float]:
+    found: dict[str, list[float]] = {}
+    for texts in unseen.entities(rows, LIMIT).values():
+        gold, guess = [], []
+        for row in texts:
+            encoding = tokens.build().encode(row.text)
+            if len(encoding.ids) <= tokens.WINDOW - 2:
+                tags = trainer.logits([tokens.framed(encoding.ids)], "entities")[0][1:-1].argmax(-1).tolist()
+                guess.append({s for s in decode(tags, encoding.offsets, row.text) if s[2] in row.annotated})
+                gold.append(set(row.spans))
+        for kind, figures in metrics.span_f1(gold, guess).items():
+            found.setdefault(f"{kind} F1", []).append(figures["f1"])
+    return {name: float(np.mean(values)) for name, values in sorted(found.items())}
