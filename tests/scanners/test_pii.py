@@ -29,7 +29,9 @@ from scanner_service.testing import FakeModels, check_scanner, run_scanner
 from scanner_service.text import Span
 
 CERTAIN = 0.5  # the threshold of the shipped policy
-MODELS = {"guard": ModelInfo(frozenset({"INJECTION", "PERSON", "LOCATION", "ORGANIZATION"}), Path("none"), "0" * 64)}
+MODELS = {
+    "guard": ModelInfo(frozenset({"INJECTION", "PERSON", "LOCATION", "ORGANIZATION", "DATE"}), Path("none"), "0" * 64)
+}
 
 
 def build(**options: Any) -> pii.Pii:
@@ -306,6 +308,24 @@ class TestModel:
     def test_context_words_raise_the_scores_of_a_model(self) -> None:
         found = run_scanner(build(model="guard"), "Dear Jane,", {"guard": names("Jane", score=0.3)})
         assert [(finding.label, finding.score) for finding in found] == [("PERSON", 0.65)]
+
+    @pytest.mark.parametrize(
+        ("text", "score"),
+        [
+            ("We like Lane and jane doe.", 0.495),  # the writer uses capitals, and this one has none
+            ("We like Lane and Jane Doe.", 0.9),
+            ("We like lane and jane doe.", 0.9),  # only a sentence begins with one
+            ("we like lane and jane doe", 0.9),
+        ],
+    )
+    def test_a_name_without_capitals_counts_less_where_there_are_some(self, text: str, score: float) -> None:
+        (found,) = run_scanner(build(model="guard"), text, {"guard": names("jane doe", "Jane Doe")})
+        assert found.score == pytest.approx(score)
+
+    def test_dates_need_no_capitals(self) -> None:
+        scanner = build(model="guard", entities=["DATE"])
+        (found,) = run_scanner(scanner, "We like Lane next tuesday.", {"guard": names("next tuesday", label="DATE")})
+        assert found.score == 0.9
 
     def test_labels_that_are_not_asked_for_are_left_out(self) -> None:
         predict = {"guard": names("Acme", label="ORGANIZATION")}
