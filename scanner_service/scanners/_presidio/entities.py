@@ -16,7 +16,7 @@ NAMES = frozenset({"PERSON", "LOCATION", "ORGANIZATION"})
 _CAPITAL = re.compile(r"[a-z,;] [A-Z][a-z]")
 
 # What the score of a name in small letters counts there. The model reads everything in small letters and can't know;
-# at the usual threshold of 0.5 it must be sure of it (0.91). docs/scanners.md says what that is worth.
+# at the usual threshold of 0.5 it must be sure of it (0.91).
 SMALL_LETTERS = 0.55
 
 
