@@ -30,7 +30,7 @@ class Answered:
     prompt: str | None
     fail_fast: bool
     result: ScanResult
-    request_id: str
+    ids: Mapping[str, str]  # what leads to the request in the log
 
 
 class Shadows:
@@ -77,7 +77,7 @@ class Shadows:
             return
         except Exception as error:  # noqa: BLE001 - nobody else would hear of it
             if not isinstance(error, ScannerServiceError):
-                log_failure(log, "could not run", error, what="shadow", request_id=scan.request_id)
+                log_failure(log, "could not run", error, what="shadow", **scan.ids)
             self._count(scan, shadow, "failed")
             return
         outcome = compare(scan.result, result)
@@ -86,7 +86,7 @@ class Shadows:
             log.info(
                 "shadow differs",
                 extra={
-                    "request_id": scan.request_id,
+                    **scan.ids,
                     "direction": scan.direction,
                     "policy": scan.policy.name,
                     "shadow": shadow.policy.name,

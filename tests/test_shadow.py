@@ -32,7 +32,7 @@ def run(live, *, times=1, text=TEXT, models=None, busy=False, draw=lambda: 0.5, 
         shadows = Shadows(engine, metrics, draw)
         result = await Engine(FakeModels({}), 5.0).scan(live.prompt, text)
         for _ in range(times):
-            shadows.start(Answered("prompt", live, text, None, False, result, "r1"), busy=busy)
+            shadows.start(Answered("prompt", live, text, None, False, result, {"request_id": "r1"}), busy=busy)
         assert len(shadows._tasks) <= MAX_AT_ONCE
         if not close:
             await asyncio.gather(*shadows._tasks)

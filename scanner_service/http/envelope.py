@@ -7,7 +7,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from scanner_service.http.errors import response_to
 from scanner_service.logs import log_failure
 from scanner_service.metrics import Metrics
+from scanner_service.trace_parent import read_trace_parent
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +40,20 @@ class Exchange:
         caller: the name of its key.
         code: of the error that was answered.
         status: of the answer; 0 before there is one.
+        trace_id: of the trace that it is part of, 32 hexadecimal digits; empty if there is none.
     """
 
     request_id: str
+    trace_id: str = ""
     caller: str = ""
     code: str = ""
     status: int = 0
     started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """What leads from a line of the log to the request."""
+        return {"request_id": self.request_id} | ({"trace_id": self.trace_id} if self.trace_id else {})
 
 
 def exchange(scope: Scope) -> Exchange:
@@ -76,7 +84,8 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        here = scope[_SERVICE] = Exchange(_request_id(scope))
+        parent = read_trace_parent(scope["headers"])
+        here = scope[_SERVICE] = Exchange(_request_id(scope), parent.trace_id if parent else "")
         body = _Body(scope, receive)
 
         async def send_enveloped(message: Message) -> None:
@@ -93,7 +102,7 @@ class Envelope:
             await self._app(scope, body.receive, send_enveloped)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log no text
             here.code = "internal_error"
-            log_failure(log, "could not answer", error, request_id=here.request_id)
+            log_failure(log, "could not answer", error, **here.ids)
             if here.status:
                 raise ConnectionAbortedError from None  # half an answer is out: the server must hang up
             response = response_to(error, here.request_id, scope["path"], self._retry_after_seconds)
@@ -109,7 +118,7 @@ class Envelope:
             log.info(
                 "answered",
                 extra={
-                    "request_id": here.request_id,
+                    **here.ids,
                     "route": route,
                     "status": here.status,
                     "code": here.code,

@@ -18,7 +18,7 @@ from scanner_service.errors import InvalidRequest, RequestTooLarge
 from scanner_service.findings import ScanResult
 from scanner_service.http import verdicts, wire
 from scanner_service.http.auth import Caller
-from scanner_service.http.envelope import exchange
+from scanner_service.http.envelope import Exchange, exchange
 from scanner_service.http.errors import answer_to
 from scanner_service.http.limits import check_media_type, read_body, unless_gone
 from scanner_service.http.permits import choose_policy, permitted
@@ -42,12 +42,17 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who asks, for which policy, under which id; and the scans made for it, in the order in which they ended."""
+    """Who asks, for which policy, in which exchange; and what shadows may repeat, in the order in which it ended."""
 
     caller: Caller
     policy: Policy
-    request_id: str
+    here: Exchange
     scans: list[Answered] = field(default_factory=list)
+
+    @property
+    def request_id(self) -> str:
+        """Of the exchange."""
+        return self.here.request_id
 
 
 class Scans:
@@ -97,7 +102,7 @@ class Scans:
             )
             asked = await _decode(body, type_)
             policy = choose_policy(served.policies, served.default_policy, asked.policy, caller)
-            call = Call(caller, policy, here.request_id)
+            call = Call(caller, policy, here)
             content = await unless_gone(answer(asked, call), request.receive)
             # What a request changed about its policy says nothing about the difference between two policies.
             compared = call.scans if asked.is_plain else []
@@ -135,7 +140,7 @@ class Scans:
         except Exception as error:  # noqa: BLE001 - the others of the batch have their own answers
             answer = answer_to(error, call.request_id)
             if answer.error.code == "internal_error":
-                log_failure(log, "could not answer", error, request_id=call.request_id)
+                log_failure(log, "could not answer", error, **call.here.ids)
             return msgspec.json.encode(answer)
 
     async def _judge_prompt(
@@ -201,7 +206,7 @@ class Scans:
         )
         self._on.metrics.count(direction, call.policy.name, result)
         if call.policy.shadow is not None:
-            call.scans.append(Answered(direction, call.policy, text, prompt, fail_fast, result, call.request_id))
+            call.scans.append(Answered(direction, call.policy, text, prompt, fail_fast, result, call.here.ids))
         return result
 
 

@@ -57,6 +57,16 @@ def test_a_request_is_logged_with_names_and_numbers_only(client, caplog):
     assert "marker" not in str([vars(record) for record in ours])
 
 
+def test_the_log_names_the_trace_of_the_caller(client, caplog):
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    with caplog.at_level(logging.INFO):
+        for parent in (f"00-{trace}-b7ad6b7169203331-01", "00-marker-b7ad6b7169203331-01"):
+            client.post("/analyze/prompt", json={"prompt": "a"}, headers={"traceparent": parent})
+    named, unnamed = [vars(record) for record in caplog.records if record.message == "answered"]
+    assert named["trace_id"] == trace
+    assert "trace_id" not in unnamed
+
+
 def test_paths_that_are_not_ours_are_counted_together(world):
     for path in ("/a", "/b", "/analyze/prompt/"):
         world.client.get(path)
