@@ -82,7 +82,7 @@ class Service:
         reloading = Reloading(assembly, self._environment, metrics, self.accepted, refused)
         self._reloading = reloading
         shared = Shared.load(self._environment, lambda operation: metrics.redis_failures.labels(operation).inc())
-        pool = assembly.make_pool()
+        pool = assembly.make_pool(metrics.count_windows)
         engine = Engine(pool, assembly.config.scan_timeout_seconds)
         shadows = Shadows(engine, metrics)
         self._app = create_app(
@@ -98,6 +98,7 @@ class Service:
         )
         try:
             await pool.start()
+            metrics.show_models({name: model.digest for name, model in pool.info.items()})
             gc.collect()
             gc.freeze()  # what is loaded stays: to look through it in every full collection takes 70 ms
             tasks = [asyncio.create_task(work) for work in (_sample(pool, metrics), reloading.watch())]

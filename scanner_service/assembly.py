@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,9 +50,10 @@ class Assembly:
             self.manifest.read_model(name)
             self.manifest.read_tokenizer(name)
 
-    def make_pool(self) -> ModelPool:
-        """The models, not started yet."""
-        return ModelPool(self.manifest, self.models, max_queued_windows=self.config.limits.max_queued_windows)
+    def make_pool(self, count: Callable[[str, str, int], object] = lambda *_: None) -> ModelPool:
+        """The models, not started yet; *count* is told what they are given, see `ModelPool`."""
+        limit = self.config.limits.max_queued_windows
+        return ModelPool(self.manifest, self.models, max_queued_windows=limit, count=count)
 
 
 def assemble(environment: Mapping[str, str], models: Manifest | None = None) -> Assembly:

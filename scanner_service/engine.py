@@ -16,6 +16,7 @@ from scanner_service.logs import log_failure
 from scanner_service.policy import Rule
 from scanner_service.sanitizer import sanitize
 from scanner_service.scanner import Context, ModelInfo, Need, Prediction
+from scanner_service.stages import Stopwatch
 from scanner_service.substitutes import Substitutes
 from scanner_service.text import Text, View
 from scanner_service.views import VIEWS
@@ -51,6 +52,9 @@ class Models(Protocol):
 class Engine:
     """
     Runs chains of rules over texts.
+
+    The stages of a scan are `prepare`, the rules that need no model and the views for those that do; `infer`, if models
+    are needed; `judge`, the rules that need them; and `sanitize`. Each includes what it waits for.
 
     Args:
         models: what answers the needs of scanners.
@@ -97,7 +101,10 @@ class Engine:
         try:
             async with asyncio.timeout(self._timeout):
                 await loop.run_in_executor(self._threads, scan.prepare)
+                scan.watch.lap("prepare")
                 predicted = await self._predict(scan.wanted)
+                if scan.wanted:
+                    scan.watch.lap("infer")
                 return await loop.run_in_executor(self._threads, scan.finish, predicted)
         except TimeoutError:
             raise DeadlineExceeded("the scan did not end in time") from None
@@ -109,7 +116,7 @@ class Engine:
     ) -> ScanResult:
         """The answer to a scan of *text* whose *results*, one for each of *rules*, are known already."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, _edited, rules, results, text, substitutes)
+        return await loop.run_in_executor(self._threads, _edited, rules, results, text, substitutes, Stopwatch())
 
     async def _predict(self, wanted: Mapping[Need, Sequence[View]]) -> _Predicted:
         calls = list({(need.model, view.text): None for need, views in wanted.items() for view in views})
@@ -144,6 +151,7 @@ class _Scan:
     fail_fast: bool
     timeout: float
     wanted: dict[Need, Sequence[View]] = field(default_factory=dict)
+    watch: Stopwatch = field(default_factory=Stopwatch)
     _results: dict[str, ScannerResult] = field(default_factory=dict)
     _stopped: bool = False
     _deadline: float = 0.0
@@ -175,7 +183,8 @@ class _Scan:
             if rule.scanner.needs:
                 self._run(rule, Context(answers, self.prompt))
         results = tuple(self._results[rule.name] for rule in self.rules)
-        return _edited(self.rules, results, self.text.value, self.substitutes)
+        self.watch.lap("judge")
+        return _edited(self.rules, results, self.text.value, self.substitutes, self.watch)
 
     def _run(self, rule: Rule, context: Context) -> None:
         if time.monotonic() > self._deadline:
@@ -196,9 +205,13 @@ class _Scan:
         return rule.judge(findings, _ms_since(started))
 
 
-def _edited(rules: Sequence[Rule], results: Sequence[ScannerResult], text: str, substitutes: Substitutes) -> ScanResult:
+def _edited(
+    rules: Sequence[Rule], results: Sequence[ScannerResult], text: str, substitutes: Substitutes, watch: Stopwatch
+) -> ScanResult:
     redactions = [edit for rule, result in zip(rules, results, strict=True) for edit in rule.redactions(result)]
-    return ScanResult(results, sanitize(text, redactions, substitutes), substitutes.values)
+    sanitized = sanitize(text, redactions, substitutes)
+    watch.lap("sanitize")
+    return ScanResult(results, sanitized, substitutes.values, tuple(watch.stages))
 
 
 def _ms_since(started: float) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from scanner_service.stages import Stage
 from scanner_service.text import Span
 
 
@@ -108,11 +109,13 @@ class ScanResult:
         results: one per rule, in the order of the policy.
         sanitized: the text with every redaction applied.
         replaced: placeholder to the value it stands for, for all that can be put back.
+        stages: what took time; no part of what was found.
     """
 
     results: Sequence[ScannerResult]
     sanitized: str
     replaced: Mapping[str, str] = field(default_factory=dict)
+    stages: tuple[Stage, ...] = field(default=(), compare=False)
 
     @property
     def is_valid(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,6 +19,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from scanner_service.findings import ScanResult
+from scanner_service.stages import Stage
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each, that nobody reads
 
@@ -25,6 +27,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series fo
 MAX_LABELS = 200
 _LABEL = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
+_WINDOWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -50,6 +53,9 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        # From nought to one is an increase; from nothing to one is none, and would raise no alert.
+        for outcome in ("reloaded", "refused"):
+            self.reloads.labels(outcome)
         self.policies_read = Gauge(
             "scanner_policy_last_success_timestamp_seconds",
             "When the policies in use were read; with several workers, the earliest.",
@@ -67,6 +73,20 @@ class Metrics:
             "Token windows waiting for a model.",
             ["model"],
             multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._windows = Histogram(
+            "scanner_model_windows",
+            "Token windows that a model was given: of one text, and in one run.",
+            ["model", "per"],
+            buckets=_WINDOWS,
+            registry=registry,
+        )
+        self._models = Gauge(
+            "scanner_model_info",
+            "The models that are loaded, and the SHA-256 of their files; always 1.",
+            ["model", "sha256"],
+            multiprocess_mode="livemax",
             registry=registry,
         )
         self.recalled = Counter(
@@ -90,7 +110,7 @@ class Metrics:
         self._triggered = Counter(
             "scanner_triggered",
             "Rules that triggered, once for each label.",
-            ["scanner", "label", "action"],
+            ["policy", "scanner", "label", "action"],
             registry=registry,
         )
         self.shadows = Counter(
@@ -107,9 +127,17 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self._stages = Histogram(
+            "scanner_stage_duration_seconds",
+            "Time of one stage of an answer, with what it waited for.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
 
     def count(self, direction: str, policy: str, result: ScanResult) -> None:
-        """Count one scan and what each of its rules said."""
+        """Count one scan, its stages, and what each of its rules said."""
+        self.count_stages(result.stages)
         self._scans.labels(direction, policy, "valid" if result.is_valid else "blocked").inc()
         for one in result.results:
             if one.error is not None:
@@ -117,7 +145,21 @@ class Metrics:
             elif one.duration_ms:  # none if it is a verdict from the cache
                 self._durations.labels(one.scanner).observe(one.duration_ms / 1000)
             for label in {self._bounded(finding.label) for finding in one.findings}:
-                self._triggered.labels(one.scanner, label, one.action.value).inc()
+                self._triggered.labels(policy, one.scanner, label, one.action.value).inc()
+
+    def count_stages(self, stages: Iterable[Stage]) -> None:
+        """Count how long each of *stages* took."""
+        for stage in stages:
+            self._stages.labels(stage.name).observe(stage.seconds)
+
+    def count_windows(self, model: str, per: str, windows: int) -> None:
+        """Count the *windows* that *model* was given, per `text` or per `run`."""
+        self._windows.labels(model, per).observe(windows)
+
+    def show_models(self, digests: Mapping[str, str]) -> None:
+        """Tell which models are loaded: by name, the SHA-256 of the file."""
+        for model, digest in digests.items():
+            self._models.labels(model, digest).set(1)
 
     def expose(self) -> bytes:
         """Everything in the text format of Prometheus."""

@@ -12,6 +12,7 @@ from scanner_service.placeholders import known_mentions
 from scanner_service.policy import Rule
 from scanner_service.restore import Restorer
 from scanner_service.sanitizer import sanitize
+from scanner_service.stages import Stage, together
 from scanner_service.substitutes import Substitutes
 from scanner_service.text import Span
 
@@ -68,6 +69,7 @@ class StreamScanner:
         self._least = SEGMENT  # what the next segment must reach
         self._shown: list[str] = []
         self._judged: dict[str, ScannerResult] = {}
+        self._stages: dict[str, Stage] = {}
 
     async def feed(self, delta: str) -> str:
         """
@@ -87,16 +89,25 @@ class StreamScanner:
         shown = await self._advance(final=True)
         if self._whole is not None and not self.blocked:
             rules = [rule for rule in self._rules if judges_whole(rule)]
-            scan = await self._engine.scan(rules, "".join(self._whole), prompt=self._prompt)
+            scan = await self._scan(rules, "".join(self._whole))
             for result in scan.results:
                 self._record(result)
         return shown
 
     @property
     def result(self) -> ScanResult:
-        """What was found so far, in characters of the output; complete after `close`, or once `blocked`."""
+        """
+        What was found so far, in characters of the output; complete after `close`, or once `blocked`.
+
+        Of its stages each is that of all segments: since it first began, with the time that all of them took.
+        """
         results = tuple(self._judged.get(rule.name) or rule.skip() for rule in self._rules)
-        return ScanResult(results, "".join(self._shown), self._substitutes.values)
+        return ScanResult(results, "".join(self._shown), self._substitutes.values, tuple(self._stages.values()))
+
+    async def _scan(self, rules: Sequence[Rule], text: str) -> ScanResult:
+        scan = await self._engine.scan(rules, text, prompt=self._prompt)
+        self._stages = together(self._stages, scan.stages)
+        return scan
 
     async def _advance(self, *, final: bool) -> str:
         shown: list[str] = []
@@ -128,7 +139,7 @@ class StreamScanner:
     async def _decide(self, window: _Window) -> str:
         results: Sequence[ScannerResult] = ()
         if self._piecewise:
-            scan = await self._engine.scan(self._piecewise, window.text, prompt=self._prompt)
+            scan = await self._scan(self._piecewise, window.text)
             results = [window.in_output(result) for result in scan.results]
         if any(result.blocks for result in results):
             self._keep(results, window.end)

@@ -19,6 +19,7 @@ from scanner_service.engine import Engine
 from scanner_service.findings import ScannerResult, ScanResult
 from scanner_service.policy import Rule
 from scanner_service.shared import Shared
+from scanner_service.stages import Stopwatch
 from scanner_service.substitutes import Substitutes
 
 NONCE_BYTES = 12  # NIST SP 800-38D, 8.2: 96 bits
@@ -82,7 +83,7 @@ class VerdictCache:
         fail_fast: bool,
     ) -> ScanResult:
         """
-        What `Engine.scan` says, from memory if it has said it before.
+        What `Engine.scan` says, from memory if it has said it before; looking there is the stage `recall`.
 
         Args:
             scope: what a verdict belongs to besides its text: who asks, the digest of the policy, the direction.
@@ -97,15 +98,18 @@ class VerdictCache:
             return await self._engine.scan(rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast)
         asked = [(rule.name, rule.threshold, sorted(rule.thresholds.items()), sorted(rule.added)) for rule in rules]
         parts = (scope, asked, text, prompt, fail_fast)
+        watch = Stopwatch()
         large = len(text) + len(prompt or "") > LARGE_TEXT
         key = await asyncio.to_thread(self._hash, parts) if large else self._hash(parts)
         packed = self._recall(key) or await self._fetch(key)
+        watch.lap("recall")
         if packed is not None:
-            return await self._engine.answer(rules, _DECODER.decode(packed), text, substitutes)
-        result = await self._engine.scan(rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast)
-        if all(one.error in _KEEPING for one in result.results):
-            self._keep(key, result.results)
-        return result
+            result = await self._engine.answer(rules, _DECODER.decode(packed), text, substitutes)
+        else:
+            result = await self._engine.scan(rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast)
+            if all(one.error in _KEEPING for one in result.results):
+                self._keep(key, result.results)
+        return replace(result, stages=(*watch.stages, *result.stages))
 
     def _hash(self, parts: object) -> bytes:
         return hmac.digest(self._key, msgspec.msgpack.encode(parts), hashlib.sha256)

@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import math
 import time
 from dataclasses import dataclass
@@ -124,6 +125,23 @@ def test_a_rule_that_stops_keeps_the_models_from_running(word_rule):
 def test_fail_fast_stops_at_the_first_block(word_rule):
     result = scan([word_rule("text"), rule(FailingScanner(), "never")], fail_fast=True)
     assert [one.error for one in result.results] == [None, "skipped"]
+
+
+def test_the_stages_of_a_scan_follow_each_other_and_add_up(word_rule):
+    rules = [rule(SlowScanner(0.05), "slow"), rule(ModelScanner(), "model"), word_rule("text")]
+    before, started = time.time_ns(), time.perf_counter()
+    result = scan(rules)
+    seconds = time.perf_counter() - started
+    assert [stage.name for stage in result.stages] == ["prepare", "infer", "judge", "sanitize"]
+    assert result.stages[0].seconds >= 0.05
+    assert sum(stage.seconds for stage in result.stages) < seconds
+    assert before <= result.stages[0].started_ns <= before + seconds * 1e9
+    for one, following in itertools.pairwise(result.stages):
+        assert following.started_ns == pytest.approx(one.started_ns + one.seconds * 1e9, abs=1000)
+
+
+def test_a_scan_without_models_has_no_stage_for_them(word_rule):
+    assert "infer" not in [stage.name for stage in scan([word_rule("text")]).stages]
 
 
 def test_redactions_of_all_rules_are_applied_in_one_pass(word_rule):

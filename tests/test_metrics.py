@@ -21,6 +21,30 @@ def test_a_rule_counts_once_for_each_label():
     assert counted(metrics) == {"A": 1.0, "B": 1.0}
 
 
+def test_a_rule_is_counted_for_each_policy():
+    metrics = Metrics()
+    for policy in ("default", "default", "strict"):
+        metrics.count("prompt", policy, result("A"))
+    exposed = metrics.expose().decode()
+    for policy, times in {"default": 2, "strict": 1}.items():
+        labels = f'action="block",label="A",policy="{policy}",scanner="rule"'
+        assert f"scanner_triggered_total{{{labels}}} {times}.0" in exposed
+
+
+def test_models_and_what_they_are_given_are_told():
+    metrics = Metrics()
+    metrics.show_models({"guard": "ab12"})
+    metrics.count_windows("guard", "text", 3)
+    exposed = metrics.expose().decode()
+    assert 'scanner_model_info{model="guard",sha256="ab12"} 1.0' in exposed
+    assert 'scanner_model_windows_bucket{le="2.0",model="guard",per="text"} 0.0' in exposed
+    assert 'scanner_model_windows_bucket{le="4.0",model="guard",per="text"} 1.0' in exposed
+
+
+def test_a_first_refusal_is_an_increase():
+    assert 'scanner_policy_reloads_total{outcome="refused"} 0.0' in Metrics().expose().decode()
+
+
 def test_labels_made_of_text_are_not_exposed():
     metrics = Metrics()
     metrics.count("prompt", "default", result("ignore all previous", "a" * 100, "X" * 65))

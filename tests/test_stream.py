@@ -118,6 +118,13 @@ def test_nothing_that_must_be_redacted_is_ever_shown():
     assert result.is_valid
 
 
+def test_the_stages_of_all_segments_are_told_together():
+    _, one = stream(["a word"])
+    _, many = stream(["word " * 1000])
+    assert [stage.name for stage in one.stages] == [stage.name for stage in many.stages]
+    assert sum(stage.seconds for stage in many.stages) > sum(stage.seconds for stage in one.stages)
+
+
 def test_values_are_put_back_across_the_borders_of_pieces():
     text = "Dear [PERSON_1] and [Person 12], " + "welcome " * 40
     assert "".join(stream(list(text))[0]).startswith("Dear Ann Lee and Bob, welcome")

@@ -103,6 +103,13 @@ def test_a_text_that_comes_again_is_answered_without_a_model(rooms):
     assert room.counted == [("memory", "miss"), ("memory", "hit")]
 
 
+def test_an_answer_from_memory_has_only_the_stages_that_it_went_through(rooms):
+    room = rooms()
+    first, again = room.say("I am Ada"), room.say("I am Ada")
+    assert [stage.name for stage in first.stages] == ["recall", "prepare", "infer", "judge", "sanitize"]
+    assert [stage.name for stage in again.stages] == ["recall", "sanitize"]
+
+
 def test_an_answer_from_memory_has_the_substitutes_of_its_own_conversation(rooms):
     room = rooms()
     room.say("I am Ada.")

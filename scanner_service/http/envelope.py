@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import time
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from scanner_service.http.errors import response_to
 from scanner_service.logs import log_failure
 from scanner_service.metrics import Metrics
+from scanner_service.stages import Stopwatch
 from scanner_service.trace_parent import read_trace_parent
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class Exchange:
         code: of the error that was answered.
         status: of the answer; 0 before there is one.
         trace_id: of the trace that it is part of, 32 hexadecimal digits; empty if there is none.
+        watch: what took time, apart from the scans.
     """
 
     request_id: str
@@ -48,7 +49,7 @@ class Exchange:
     caller: str = ""
     code: str = ""
     status: int = 0
-    started: float = field(default_factory=time.perf_counter)
+    watch: Stopwatch = field(default_factory=Stopwatch)
 
     @property
     def ids(self) -> Mapping[str, str]:
@@ -111,9 +112,10 @@ class Envelope:
         await body.linger()
 
     def _conclude(self, scope: Scope, here: Exchange) -> None:
-        seconds = time.perf_counter() - here.started
+        seconds = here.watch.seconds
         route = scope["path"] if scope["path"] in self._routes else "other"
         self._metrics.requests.labels(route, str(here.status)).observe(seconds)
+        self._metrics.count_stages(here.watch.stages)
         if scope["method"] == "POST" or here.status >= 400:
             log.info(
                 "answered",

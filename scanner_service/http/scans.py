@@ -27,6 +27,7 @@ from scanner_service.logs import log_failure
 from scanner_service.policy import Policy, Rule
 from scanner_service.restore import restore
 from scanner_service.shadow import Answered
+from scanner_service.stages import Stopwatch
 from scanner_service.substitutes import Substitutes
 
 log = logging.getLogger(__name__)
@@ -95,12 +96,15 @@ class Scans:
         here.caller = caller.name
         await self._on.rates.take(caller.name)
         with self._on.admission.admit(), self._on.metrics.in_flight.track_inprogress():
+            here.watch.lap("admit")
             check_media_type(request.headers, "application/json")
             limits = self._on.config.limits
             body = await read_body(
                 request.receive, request.headers, limits.max_body_bytes, self._on.config.body_timeout_seconds
             )
+            here.watch.lap("read")
             asked = await _decode(body, type_)
+            here.watch.lap("decode")
             policy = choose_policy(served.policies, served.default_policy, asked.policy, caller)
             call = Call(caller, policy, here)
             content = await unless_gone(answer(asked, call), request.receive)
@@ -152,7 +156,7 @@ class Scans:
             token = self._on.vault.seal(result.replaced, call.caller.name) if result.replaced else None
             return verdicts.prompt_answer(result, call.policy, call.request_id, token)
 
-        return await _encoded(answer, result)
+        return await _encoded(answer, result, call.here)
 
     async def _analyze_output(self, asked: wire.OutputRequest, call: Call) -> bytes:
         known = self._on.vault.open(asked.vault, call.caller.name) if asked.vault is not None else {}
@@ -161,17 +165,17 @@ class Scans:
         def answer() -> wire.OutputAnswer:
             return verdicts.output_answer(result, call.policy, call.request_id, restore(result.sanitized, known))
 
-        return await _encoded(answer, result)
+        return await _encoded(answer, result, call.here)
 
     async def _scan_prompt(self, asked: wire.PromptScanRequest, call: Call) -> bytes:
         wire.check_text(asked.prompt, "$.prompt")
         rules = await permitted(call.policy.prompt, asked)
         result = await self._scan("prompt", rules, call, asked.prompt, fail_fast=asked.fail_fast)
-        return await _encoded(lambda: verdicts.verdict(result, call.policy, call.request_id), result)
+        return await _encoded(lambda: verdicts.verdict(result, call.policy, call.request_id), result, call.here)
 
     async def _scan_output(self, asked: wire.OutputScanRequest, call: Call) -> bytes:
         result = await self._scan_asked_output(asked, call, fail_fast=asked.fail_fast)
-        return await _encoded(lambda: verdicts.verdict(result, call.policy, call.request_id), result)
+        return await _encoded(lambda: verdicts.verdict(result, call.policy, call.request_id), result, call.here)
 
     async def _scan_asked_output(
         self,
@@ -210,14 +214,17 @@ class Scans:
         return result
 
 
-async def _encoded(make: Callable[[], wire.Verdict], result: ScanResult) -> bytes:
+async def _encoded(make: Callable[[], wire.Verdict], result: ScanResult, here: Exchange) -> bytes:
     def encode() -> bytes:
         return msgspec.json.encode(make())
 
+    watch = Stopwatch()
     findings = sum(len(one.findings) for one in result.results)
-    if findings <= MANY_FINDINGS and len(result.sanitized) <= LARGE_BODY_BYTES:
-        return encode()
-    return await asyncio.to_thread(encode)
+    small = findings <= MANY_FINDINGS and len(result.sanitized) <= LARGE_BODY_BYTES
+    encoded = encode() if small else await asyncio.to_thread(encode)
+    watch.lap("encode")
+    here.watch.stages += watch.stages
+    return encoded
 
 
 async def _decode(body: bytes, type_: type[T]) -> T:

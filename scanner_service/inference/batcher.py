@@ -70,14 +70,21 @@ class Batcher:
             its own, once at a time.
         max_run_tokens: budget of one run; a single row may be longer, so `ONE_ROW` keeps rows apart.
         max_queued_rows: how many rows may wait.
+        count: told the rows of each run.
     """
 
     def __init__(
-        self, run: Callable[[Ints], Outputs], *, max_run_tokens: int = MAX_RUN_TOKENS, max_queued_rows: int = 16_384
+        self,
+        run: Callable[[Ints], Outputs],
+        *,
+        max_run_tokens: int = MAX_RUN_TOKENS,
+        max_queued_rows: int = 16_384,
+        count: Callable[[int], object] = lambda _: None,
     ) -> None:
         self._run = run
         self._max_run_tokens = max_run_tokens
         self._max_queued_rows = max_queued_rows
+        self._count = count
         self._fresh: deque[_Job] = deque()
         self._started: deque[_Job] = deque()
         self._fresh_turn = True
@@ -129,6 +136,7 @@ class Batcher:
                 self._awake.clear()
                 await self._awake.wait()
                 continue
+            self._count(sum(len(share.rows) for share in shares))
             for job, answer in await loop.run_in_executor(self._thread, self._infer, shares):
                 if job.done.done():
                     continue

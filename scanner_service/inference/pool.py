@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from scanner_service.errors import ConfigError, ModelError, Overloaded
 from scanner_service.inference.batcher import MAX_RUN_TOKENS, ONE_ROW, Batcher
@@ -33,6 +34,7 @@ class ModelPool:
         manifest: where the models are.
         names: of the models to load; the others are not touched.
         max_queued_windows: how many windows may wait for each model.
+        count: told how many windows a model was given: its name, `text` or `run`, and the windows of that.
 
     Attributes:
         info: the models that are loaded, or will be at start, by name.
@@ -42,7 +44,14 @@ class ModelPool:
         ConfigError: if a name is not in the manifest.
     """
 
-    def __init__(self, manifest: Manifest, names: Collection[str], *, max_queued_windows: int = 16_384) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        names: Collection[str],
+        *,
+        max_queued_windows: int = 16_384,
+        count: Callable[[str, str, int], object] = lambda *_: None,
+    ) -> None:
         info = manifest.info()
         if missing := sorted(set(names) - set(info)):
             raise ConfigError(f"{manifest.path}: there is no model `{missing[0]}`; there are: {', '.join(info)}")
@@ -51,6 +60,7 @@ class ModelPool:
         self._closed = False
         self._manifest = manifest
         self._max_queued_windows = max_queued_windows
+        self._count = count
         self._classifiers: dict[str, Classifier] = {}
         self._batchers: dict[str, Batcher] = {}
         self._shared: dict[tuple[str, str], _Shared] = {}
@@ -71,6 +81,7 @@ class ModelPool:
                 classifier.session.run,
                 max_run_tokens=MAX_RUN_TOKENS if classifier.session.rows_are_independent else ONE_ROW,
                 max_queued_rows=self._max_queued_windows,
+                count=partial(self._count, name, "run"),
             )
             await self._test(name, classifier.entry)
         self.ready = True
@@ -121,6 +132,7 @@ class ModelPool:
         reading = await asyncio.get_running_loop().run_in_executor(self._threads, classifier.read, text)
         if not len(reading.rows):
             return classifier.unread(text)
+        self._count(model, "text", len(reading.rows))
         return await self._batchers[model].run(reading.rows, lambda outputs: classifier.judge(reading, outputs))
 
     def _load(self, name: str) -> Classifier:

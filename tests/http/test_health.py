@@ -31,8 +31,10 @@ def test_metrics_can_be_read_by_prometheus(world):
     }
     assert samples["scanner_scans_total", "blocked", "default", "prompt"] == 1
     assert samples["scanner_scans_total", "blocked", "broken", "output"] == 1
-    assert samples["scanner_triggered_total", "INJECTION", "attack", "block"] == 1
-    assert samples["scanner_triggered_total", "PERSON", "person", "redact"] == 1
+    assert samples["scanner_triggered_total", "INJECTION", "attack", "block", "default"] == 1
+    assert samples["scanner_triggered_total", "PERSON", "default", "person", "redact"] == 1
+    for stage, times in {"read": 2, "recall": 2, "prepare": 2, "judge": 2, "sanitize": 2, "encode": 2}.items():
+        assert samples["scanner_stage_duration_seconds_count", stage] == times
     assert samples["scanner_errors_total", "broken", "scanner_failed"] == 1
     assert samples["scanner_duration_seconds_count", "attack"] == 2
     assert samples["scanner_request_duration_seconds_count", "/analyze/prompt", "200"] == 1

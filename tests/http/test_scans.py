@@ -60,7 +60,7 @@ def test_a_rule_that_monitors_is_reported_and_counted_and_changes_nothing(world,
     answer = world.client.post("/analyze/prompt", json={"prompt": "I am Ada."}).json()
     assert (answer["is_valid"], answer["sanitized_prompt"], answer["scanners"]) == (True, "I am Ada.", {"watched": 1.0})
     assert (answer["results"][0]["triggered"], answer["results"][0]["action"]) == (True, "monitor")
-    counted = 'scanner_triggered_total{action="monitor",label="PERSON",scanner="watched"} 1.0'
+    counted = 'scanner_triggered_total{action="monitor",label="PERSON",policy="default",scanner="watched"} 1.0'
     assert counted in world.client.get("/metrics").text
 
 

@@ -18,10 +18,16 @@ Play = Callable[..., Any]
 def play(tmp_path: Path) -> Play:
     """Starts a pool over a tiny model, hands it to an async function and closes it."""
 
-    def run(scene: Callable[[ModelPool], Awaitable[Any]], *, max_queued_windows: int = 1000, **files: Any) -> Any:
+    def run(
+        scene: Callable[[ModelPool], Awaitable[Any]],
+        *,
+        max_queued_windows: int = 1000,
+        count: Callable[[str, str, int], object] = lambda *_: None,
+        **files: Any,
+    ) -> Any:
         async def with_pool() -> Any:
             path = tiny.write(tmp_path, **files)
-            pool = ModelPool(manifest.load(path), ["tiny"], max_queued_windows=max_queued_windows)
+            pool = ModelPool(manifest.load(path), ["tiny"], max_queued_windows=max_queued_windows, count=count)
             try:
                 await pool.start()
                 return await scene(pool)

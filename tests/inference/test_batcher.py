@@ -343,3 +343,17 @@ def test_closing_fails_a_long_text_in_the_middle():
         assert len(model.runs) == 1
 
     play(scene, model, max_run_tokens=8)
+
+
+def test_the_rows_of_each_run_are_counted():
+    counted, model = [], Model()
+
+    async def scene(batcher):
+        first = await busy(batcher, model)
+        tasks = [asyncio.create_task(batcher.run(rows(number, count=2), firsts)) for number in range(3)]
+        await until(lambda: batcher.queued_rows == 6)
+        model.free.set()
+        await asyncio.gather(first, *tasks)
+
+    play(scene, model, count=counted.append)
+    assert counted == [1, 6]

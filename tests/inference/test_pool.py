@@ -273,3 +273,17 @@ def not_finite(bad):
     words = tiny.ENTITIES.copy()
     words[tiny.VOCABULARY["evil"], 1] = bad
     return words
+
+
+def test_what_a_model_is_given_is_counted_by_text_and_by_run(play):
+    counted = []
+
+    async def scene(pool):
+        counted.clear()  # of the self-test
+        await pool.predict("tiny", "hello " * 300)
+
+    play(scene, count=lambda *given: counted.append(given))
+    (windows,) = [number for _, per, number in counted if per == "text"]
+    assert windows > 1
+    assert sum(number for _, per, number in counted if per == "run") == windows
+    assert {model for model, _, _ in counted} == {"tiny"}
