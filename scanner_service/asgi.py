@@ -8,10 +8,11 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from scanner_service import logs
+from scanner_service import logs, traces
 from scanner_service.accepted import Accepted
 from scanner_service.engine import Engine
 from scanner_service.errors import ScannerServiceError
@@ -22,6 +23,9 @@ from scanner_service.reload import Reloading, begin
 from scanner_service.shadow import Shadows
 from scanner_service.shared import Shared
 from scanner_service.vault import Vault
+
+if TYPE_CHECKING:
+    from scanner_service.spans import Spans
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +86,7 @@ class Service:
         reloading = Reloading(assembly, self._environment, metrics, self.accepted, refused)
         self._reloading = reloading
         shared = Shared.load(self._environment, lambda operation: metrics.redis_failures.labels(operation).inc())
+        spans = _spans(self._environment)
         pool = assembly.make_pool(metrics.count_windows)
         engine = Engine(pool, assembly.config.scan_timeout_seconds)
         shadows = Shadows(engine, metrics)
@@ -95,6 +100,7 @@ class Service:
             ready=lambda: pool.ready and not self.is_stopping(),
             shared=shared,
             workers=int(self._environment.get("SCANNER_WORKERS") or 1),
+            spans=spans,
         )
         try:
             await pool.start()
@@ -111,6 +117,16 @@ class Service:
             engine.close()
             if shared is not None:
                 await shared.aclose()
+            if spans is not None:
+                await spans.aclose()
+
+
+def _spans(environment: Mapping[str, str]) -> Spans | None:
+    if not traces.wanted(environment):
+        return None
+    from scanner_service.spans import Spans
+
+    return Spans()
 
 
 async def _sample(pool: ModelPool, metrics: Metrics) -> None:

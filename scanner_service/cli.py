@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(parsed: argparse.Namespace) -> int:
     from scanner_service.http.auth import Keys
     from scanner_service.server import read_bind, read_workers
+    from scanner_service.traces import wanted
 
     assembly = assemble(os.environ)
     made = _make_key(assembly) if parsed.make_key else None
@@ -81,6 +82,7 @@ def _serve(parsed: argparse.Namespace) -> int:
     assembly.verify_models()
     addresses = read_bind(os.environ.get("SCANNER_BIND"))
     read_workers(os.environ.get("SCANNER_WORKERS"))
+    wanted(os.environ)
     print(f"listening on {', '.join(_url(address) for address in addresses)}")
     if made is not None:
         print(f"the key of this run is {made}\n\n{_curl(addresses[0], made)}\n")

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
 
 # What a record always carries; anything else was passed as `extra` and is part of the message.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+# A library may say the same thing this often, in seconds; by the words that it says it with.
+_SELDOM_SECONDS = 60.0
 
 
 class JsonFormatter(logging.Formatter):
@@ -38,6 +44,30 @@ def configure(level: str) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
+
+
+def quieten(library: str) -> None:
+    """Send the warnings of *library* to standard error as JSON too, each at most once a minute."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    handler.addFilter(_seldom())
+    logger = logging.getLogger(library)
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+
+
+def _seldom() -> Callable[[logging.LogRecord], bool]:
+    said: dict[str, float] = {}
+
+    def let_pass(record: logging.LogRecord) -> bool:
+        last = said.get(str(record.msg), -math.inf)
+        if record.created - last < _SELDOM_SECONDS:
+            return False
+        said[str(record.msg)] = record.created
+        return True
+
+    return let_pass
 
 
 def log_failure(logger: logging.Logger, message: str, error: BaseException, **details: object) -> None:

@@ -22,6 +22,11 @@ class Stage:
     started_ns: int
     seconds: float
 
+    @property
+    def ended_ns(self) -> int:
+        """When it ended, likewise."""
+        return self.started_ns + round(self.seconds * 1e9)
+
 
 class Stopwatch:
     """

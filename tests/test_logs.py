@@ -1,7 +1,7 @@
 import json
 import logging
 
-from scanner_service.logs import JsonFormatter
+from scanner_service.logs import JsonFormatter, quieten
 
 
 def format_record(message, **extra):
@@ -27,3 +27,20 @@ def test_the_message_of_an_exception_stays_out_of_the_log():
     line = format_record("failed", exc_info=(type(error), error, None))
     assert "the text itself" not in line
     assert json.loads(line)["error"] == "ValueError"
+
+
+def test_a_library_says_the_same_thing_once_a_minute(capsys):
+    now = 1000.0
+    try:
+        quieten("a_library")
+        for seconds, number in ((0, 1), (30, 2), (61, 3)):
+            record = logging.makeLogRecord(
+                {"name": "a_library.part", "levelno": 30, "msg": "no answer, attempt %s", "args": (number,)}
+            )
+            record.created = now + seconds
+            logging.getLogger("a_library.part").handle(record)
+        logging.getLogger("a_library.part").warning("something else")
+    finally:
+        logging.getLogger("a_library").handlers.clear()
+    said = [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()]
+    assert said == ["no answer, attempt 1", "no answer, attempt 3", "something else"]

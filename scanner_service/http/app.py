@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -29,6 +30,9 @@ from scanner_service.shared import Shared
 from scanner_service.vault import Vault
 from scanner_service.verdict_cache import VerdictCache
 
+if TYPE_CHECKING:
+    from scanner_service.spans import Spans
+
 
 def create_app(
     *,
@@ -41,6 +45,7 @@ def create_app(
     ready: Callable[[], bool],
     shared: Shared | None = None,
     workers: int = 1,
+    spans: Spans | None = None,
 ) -> Starlette:
     """
     The service as an ASGI application, without a lifespan: what it is given is started and stopped by others.
@@ -55,6 +60,7 @@ def create_app(
         ready: what `/readyz` answers.
         shared: what replicas share, if anything.
         workers: processes that answer for this server.
+        spans: what sends traces, if anything.
     """
     resources = Resources(
         config=config,
@@ -91,6 +97,8 @@ def create_app(
         Route("/scan/prompt", scans.scan_prompt, methods=["POST"]),
         Route("/scan/output", scans.scan_output, methods=["POST"]),
     ]
+    paths = [route.path for route in routes]
+    scanning = [route.path for route in routes if "POST" in (route.methods or ())]
     retry_after = config.limits.retry_after_seconds
 
     async def on_error(request: Request, error: Exception) -> Response:
@@ -100,7 +108,7 @@ def create_app(
 
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Envelope, metrics, [route.path for route in routes], retry_after)],
+        middleware=[Middleware(Envelope, metrics, paths, retry_after, spans=spans, traced=scanning)],
         exception_handlers={ScannerServiceError: on_error, HTTPException: on_error},
     )
     assert isinstance(app.router, Router)  # noqa: S101

@@ -8,14 +8,20 @@ import re
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scanner_service.http.errors import response_to
 from scanner_service.logs import log_failure
 from scanner_service.metrics import Metrics
+from scanner_service.policy import Policy
 from scanner_service.stages import Stopwatch
 from scanner_service.trace_parent import read_trace_parent
+from scanner_service.traces import Outcome, Scanned
+
+if TYPE_CHECKING:
+    from scanner_service.spans import Spans, Trace
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +48,8 @@ class Exchange:
         status: of the answer; 0 before there is one.
         trace_id: of the trace that it is part of, 32 hexadecimal digits; empty if there is none.
         watch: what took time, apart from the scans.
+        policy: what the request is held against, once that is known.
+        scans: what was scanned, in the order in which it ended.
     """
 
     request_id: str
@@ -50,11 +58,26 @@ class Exchange:
     code: str = ""
     status: int = 0
     watch: Stopwatch = field(default_factory=Stopwatch)
+    policy: Policy | None = None
+    scans: list[Scanned] = field(default_factory=list)
 
     @property
     def ids(self) -> Mapping[str, str]:
         """What leads from a line of the log to the request."""
         return {"request_id": self.request_id} | ({"trace_id": self.trace_id} if self.trace_id else {})
+
+    def outcome(self) -> Outcome:
+        """What a trace tells about it."""
+        return Outcome(
+            status=self.status,
+            code=self.code,
+            request_id=self.request_id,
+            caller=self.caller,
+            policy=self.policy.name if self.policy else "",
+            policy_digest=self.policy.digest if self.policy else "",
+            stages=self.watch.stages,
+            scans=self.scans,
+        )
 
 
 def exchange(scope: Scope) -> Exchange:
@@ -72,13 +95,26 @@ class Envelope:
         metrics: what counts.
         routes: the paths that there are; others are counted together.
         retry_after_seconds: what a refused caller is told to wait.
+        spans: what sends traces, if anything.
+        traced: the routes whose requests are traced.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Collection[str], retry_after_seconds: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        routes: Collection[str],
+        retry_after_seconds: int,
+        *,
+        spans: Spans | None = None,
+        traced: Collection[str] = (),
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._routes = frozenset(routes)
         self._retry_after_seconds = retry_after_seconds
+        self._spans = spans
+        self._traced = frozenset(traced)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -87,6 +123,10 @@ class Envelope:
             return
         parent = read_trace_parent(scope["headers"])
         here = scope[_SERVICE] = Exchange(_request_id(scope), parent.trace_id if parent else "")
+        trace: Trace | None = None
+        if self._spans is not None and scope["method"] == "POST" and scope["path"] in self._traced:
+            trace = self._spans.begin(scope["path"], parent)
+            here.trace_id = trace.id
         body = _Body(scope, receive)
 
         async def send_enveloped(message: Message) -> None:
@@ -109,6 +149,8 @@ class Envelope:
             response = response_to(error, here.request_id, scope["path"], self._retry_after_seconds)
             await response(scope, body.receive, send_enveloped)
         self._conclude(scope, here)
+        if trace is not None:
+            trace.end(here.outcome())
         await body.linger()
 
     def _conclude(self, scope: Scope, here: Exchange) -> None:

@@ -29,6 +29,7 @@ from scanner_service.restore import restore
 from scanner_service.shadow import Answered
 from scanner_service.stages import Stopwatch
 from scanner_service.substitutes import Substitutes
+from scanner_service.traces import Scanned
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ class Scans:
             asked = await _decode(body, type_)
             here.watch.lap("decode")
             policy = choose_policy(served.policies, served.default_policy, asked.policy, caller)
+            here.policy = policy
             call = Call(caller, policy, here)
             content = await unless_gone(answer(asked, call), request.receive)
             # What a request changed about its policy says nothing about the difference between two policies.
@@ -209,6 +211,7 @@ class Scans:
             scope, rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast
         )
         self._on.metrics.count(direction, call.policy.name, result)
+        call.here.scans.append(Scanned(direction, result.results, result.stages))
         if call.policy.shadow is not None:
             call.scans.append(Answered(direction, call.policy, text, prompt, fail_fast, result, call.here.ids))
         return result

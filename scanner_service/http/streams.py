@@ -14,13 +14,14 @@ from scanner_service.config import Config
 from scanner_service.errors import CallerGone, ScannerServiceError
 from scanner_service.http import verdicts, wire
 from scanner_service.http.auth import Caller
-from scanner_service.http.envelope import exchange
+from scanner_service.http.envelope import Exchange, exchange
 from scanner_service.http.errors import answer_to
 from scanner_service.http.limits import Body, check_media_type
 from scanner_service.http.permits import choose_policy, permitted
 from scanner_service.http.resources import Resources, Served
 from scanner_service.policy import Policy
 from scanner_service.stream import StreamScanner
+from scanner_service.traces import Scanned
 
 NDJSON = "application/x-ndjson"
 EVENTS = "text/event-stream"
@@ -44,16 +45,17 @@ class Streams:
         caller = served.keys.authenticate(request.headers.raw)
         here.caller = caller.name
         await self._on.rates.take(caller.name)
-        return _LineResponse(self._answer(request, served, caller, here.request_id), _events_wanted(request))
+        return _LineResponse(self._answer(request, served, caller, here), _events_wanted(request))
 
     async def _answer(
-        self, request: Request, served: Served, caller: Caller, request_id: str
+        self, request: Request, served: Served, caller: Caller, here: Exchange
     ) -> AsyncIterator[msgspec.Struct]:
         """The lines of the answer; an error before the first one is an ordinary error."""
         with self._on.admission.admit(), self._on.metrics.in_flight.track_inprogress():
             check_media_type(request.headers, NDJSON)
             lines = _lines(request.receive, self._on.config)
             policy, scanner = await self._begin(wire.decode(await anext(lines, b""), wire.StreamHead), served, caller)
+            here.policy = policy
             async for line in lines:
                 delta = wire.decode(line, wire.Delta).delta
                 wire.check_text(delta, "$.delta", may_be_empty=True)
@@ -66,7 +68,8 @@ class Streams:
                     yield wire.Shown(text)
             result = scanner.result
             self._on.metrics.count("output", policy.name, result)
-            yield verdicts.verdict(result, policy, request_id)
+            here.scans.append(Scanned("output", result.results, result.stages))
+            yield verdicts.verdict(result, policy, here.request_id)
 
     async def _begin(self, head: wire.StreamHead, served: Served, caller: Caller) -> tuple[Policy, StreamScanner]:
         wire.check_text(head.prompt, "$.prompt", may_be_empty=True)
