@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 # still sending, would never see why.
 LINGER_SECONDS = 1.0
 
+# The spans of more than these take longer to make than the event loop should be away from everybody else.
+FEW_SCANS = 4
+
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _SERVICE = "exchange"
 
@@ -50,6 +53,7 @@ class Exchange:
         watch: what took time, apart from the scans.
         policy: what the request is held against, once that is known.
         scans: what was scanned, in the order in which it ended.
+        trace: what is sent about it, if anything.
     """
 
     request_id: str
@@ -60,6 +64,7 @@ class Exchange:
     watch: Stopwatch = field(default_factory=Stopwatch)
     policy: Policy | None = None
     scans: list[Scanned] = field(default_factory=list)
+    trace: Trace | None = None
 
     @property
     def ids(self) -> Mapping[str, str]:
@@ -121,12 +126,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        parent = read_trace_parent(scope["headers"])
-        here = scope[_SERVICE] = Exchange(_request_id(scope), parent.trace_id if parent else "")
-        trace: Trace | None = None
-        if self._spans is not None and scope["method"] == "POST" and scope["path"] in self._traced:
-            trace = self._spans.begin(scope["path"], parent)
-            here.trace_id = trace.id
+        here = scope[_SERVICE] = self._begin(scope)
         body = _Body(scope, receive)
 
         async def send_enveloped(message: Message) -> None:
@@ -149,9 +149,16 @@ class Envelope:
             response = response_to(error, here.request_id, scope["path"], self._retry_after_seconds)
             await response(scope, body.receive, send_enveloped)
         self._conclude(scope, here)
-        if trace is not None:
-            trace.end(here.outcome())
+        if here.trace is not None:
+            await _end(here.trace, here.outcome())
         await body.linger()
+
+    def _begin(self, scope: Scope) -> Exchange:
+        parent = read_trace_parent(scope["headers"])
+        if self._spans is None or scope["method"] != "POST" or scope["path"] not in self._traced:
+            return Exchange(_request_id(scope), parent.trace_id if parent else "")
+        trace = self._spans.begin(scope["path"], parent)
+        return Exchange(_request_id(scope), trace.id, trace=trace)
 
     def _conclude(self, scope: Scope, here: Exchange) -> None:
         seconds = here.watch.seconds
@@ -197,6 +204,13 @@ class _Body:
                         await self.receive()
             except TimeoutError:
                 pass
+
+
+async def _end(trace: Trace, outcome: Outcome) -> None:
+    if len(outcome.scans) <= FEW_SCANS:
+        trace.end(outcome)
+    else:
+        await asyncio.to_thread(trace.end, outcome)
 
 
 def _request_id(scope: Scope) -> str:

@@ -81,7 +81,7 @@ class ModelPool:
                 classifier.session.run,
                 max_run_tokens=MAX_RUN_TOKENS if classifier.session.rows_are_independent else ONE_ROW,
                 max_queued_rows=self._max_queued_windows,
-                count=partial(self._count, name, "run"),
+                count=partial(self._tell, name, "run"),
             )
             await self._test(name, classifier.entry)
         self.ready = True
@@ -132,8 +132,12 @@ class ModelPool:
         reading = await asyncio.get_running_loop().run_in_executor(self._threads, classifier.read, text)
         if not len(reading.rows):
             return classifier.unread(text)
-        self._count(model, "text", len(reading.rows))
+        self._tell(model, "text", len(reading.rows))
         return await self._batchers[model].run(reading.rows, lambda outputs: classifier.judge(reading, outputs))
+
+    def _tell(self, model: str, per: str, windows: int) -> None:
+        if self.ready:  # a self-test is nobody's text
+            self._count(model, per, windows)
 
     def _load(self, name: str) -> Classifier:
         model, tokenizer = self._manifest.read_model(name), self._manifest.read_tokenizer(name)

@@ -114,9 +114,12 @@ def test_a_verdict_from_memory_shows_only_what_happened(traced, ask):
 
 def test_every_item_of_a_batch_has_a_span(traced, ask):
     _, collector = traced
-    root, _ = ask("/analyze/prompts", json={"prompts": ["one", "an ATTACK"]})
-    scans = [span for span in collector.inside(root) if span.name == "scan"]
-    assert sorted(scan.attributes["scanner.verdict"] for scan in scans) == ["blocked", "valid"]
+    for fine in (1, 30):
+        root, _ = ask(
+            "/analyze/prompts", json={"prompts": ["an ATTACK", *(f"fine {number}" for number in range(fine))]}
+        )
+        scans = [span for span in collector.inside(root) if span.name == "scan"]
+        assert sorted(scan.attributes["scanner.verdict"] for scan in scans) == ["blocked", *["valid"] * fine]
     assert root.attributes["scanner.verdict"] == "blocked"
 
 

@@ -279,7 +279,6 @@ def test_what_a_model_is_given_is_counted_by_text_and_by_run(play):
     counted = []
 
     async def scene(pool):
-        counted.clear()  # of the self-test
         await pool.predict("tiny", "hello " * 300)
 
     play(scene, count=lambda *given: counted.append(given))
