@@ -41,8 +41,10 @@ class Collector:
     headers: list[dict[str, str]] = field(default_factory=list)
     spans: list[Received] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
+    redirect: str = ""  # where it sends those who bring something
 
     def take(self, path: str, headers: dict[str, str], body: bytes) -> None:
+        """Keep what came."""
         assert path == "/v1/traces"
         request = ExportTraceServiceRequest.FromString(body)
         with self.changed:
@@ -104,7 +106,8 @@ def collecting() -> Iterator[Collector]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             collector.take(self.path, {name.lower(): one for name, one in self.headers.items()}, body)
-            self.send_response(200)
+            self.send_response(307 if collector.redirect else 200)
+            self.send_header("location", collector.redirect)
             self.send_header("content-length", "0")
             self.end_headers()
 

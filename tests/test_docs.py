@@ -69,7 +69,7 @@ def test_every_error_code_is_documented():
 def test_every_environment_variable_in_the_code_is_documented():
     text = (DOCS / "configuration.md").read_text(encoding="utf-8")
     for path in Path(config.__file__).parent.rglob("*.py"):
-        for name in re.findall(r"\bSCANNER_[A-Z_]+\b", path.read_text(encoding="utf-8")):
+        for name in re.findall(r"\b(?:SCANNER|OTEL)_[A-Z_]+\b", path.read_text(encoding="utf-8")):
             assert f"`{name}`" in text, f"{path.name}: {name}"
 
 

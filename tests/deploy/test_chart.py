@@ -200,6 +200,20 @@ def test_the_pods_may_call_nobody_unless_it_is_said(render):
     assert {"namespaceSelector": {"matchLabels": {"team": "chat"}}} in policy["ingress"][0]["from"]
 
 
+def test_what_traces_need_reaches_the_service(render):
+    manifests = render(VARIANTS["traced"])
+    values = VARIANTS["traced"]["traces"]
+    dns, collector = find(manifests, "NetworkPolicy")["spec"]["egress"]
+    assert {port["port"] for port in dns["ports"]} == {53}
+    assert collector == {"ports": [{"port": 14318, "protocol": "TCP"}], "to": values["allowTo"]}
+    container = find(manifests, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    env = {one["name"]: one.get("value") or one["valueFrom"] for one in container["env"]}
+    assert env["OTEL_EXPORTER_OTLP_ENDPOINT"] == values["endpoint"]
+    assert (env["OTEL_TRACES_SAMPLER"], env["OTEL_TRACES_SAMPLER_ARG"]) == ("parentbased_traceidratio", "0.1")
+    assert env["OTEL_EXPORTER_OTLP_HEADERS"] == {"secretKeyRef": values["headersSecret"]}
+    assert not any(one["name"].startswith("OTEL_") for one in pods(render())[0][1]["containers"][0]["env"])
+
+
 def test_for_sidecars_there_is_only_what_they_mount(render):
     assert {one["kind"] for one in render(VARIANTS["only for sidecars"])} == {"ConfigMap", "Secret"}
 

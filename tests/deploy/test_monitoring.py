@@ -14,6 +14,7 @@ import yaml
 
 from scanner_service.findings import Action, Finding, ScannerResult, ScanResult
 from scanner_service.metrics import Metrics
+from scanner_service.stages import Stage
 from scanner_service.text import Span
 from tests.deploy.conftest import Manifests, find
 from tests.deploy.variants import VARIANTS
@@ -27,6 +28,8 @@ QUIET = {
     f'{REQUESTS}_bucket{{{OWN},route="/analyze/prompt",status="200",le="0.1"}}': "0+600x30",
     f'{REQUESTS}_bucket{{{OWN},route="/analyze/prompt",status="200",le="+Inf"}}': "0+600x30",
     f'scanner_scans_total{{{OWN},direction="prompt",policy="default",verdict="valid"}}': "0+600x30",
+    f'scanner_policy_reloads_total{{{OWN},outcome="reloaded"}}': "0+1x30",
+    f'scanner_policy_reloads_total{{{OWN},outcome="refused"}}': "0x30",
 }
 # By alert, what happens to the service, and the labels of the alert that this raises.
 RAISED: dict[str, tuple[dict[str, str], dict[str, str]]] = {
@@ -48,6 +51,10 @@ RAISED: dict[str, tuple[dict[str, str], dict[str, str]]] = {
             f'{REQUESTS}_bucket{{{OWN},route="/analyze/prompt",status="200",le="0.1"}}': "0+300x30",
             f'{REQUESTS}_bucket{{{OWN},route="/analyze/prompt",status="200",le="+Inf"}}': "0+600x30",
         },
+        {"severity": "warning"},
+    ),
+    "ScannerServicePoliciesRefused": (
+        {f'scanner_policy_reloads_total{{{OWN},outcome="refused"}}': "0x10 1x19"},
         {"severity": "warning"},
     ),
     "ScannerServiceBlocksMuch": (
@@ -141,7 +148,9 @@ def exposed_metrics() -> set[str]:
     finding = Finding("EMAIL", 1.0, Span(0, 1))
     result = ScannerResult("pii", "pii", 1.0, 0.5, Action.REDACT, (finding,), duration_ms=0.4)
     failed = ScannerResult("pii", "pii", None, 0.5, Action.BLOCK, error="model_error")
-    metrics.count("prompt", "default", ScanResult((result, failed), "", {}))
+    metrics.count("prompt", "default", ScanResult((result, failed), "", {}, (Stage("judge", 0, 0.1),)))
+    metrics.recalled.labels("memory", "hit").inc()
+    metrics.count_windows("guard", "text", 1)
     metrics.requests.labels("/", "200").observe(0.1)
     metrics.queued.labels("guard").set(1)
     return set(re.findall(r"^(scanner_\w+)", metrics.expose().decode(), re.MULTILINE))

@@ -51,6 +51,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
         },
         "networkPolicy": {"egress": [{"ports": [{"port": 4318, "protocol": "TCP"}]}]},
     },
+    "traced": {
+        "traces": {
+            "endpoint": "http://collector.observability:4318",
+            "ratio": 0.1,
+            "headersSecret": {"name": "collector", "key": "headers"},
+            "port": 14318,
+            "allowTo": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "observability"}}}],
+        },
+    },
     "bare": {
         "networkPolicy": {"enabled": False},
         "podDisruptionBudget": {"enabled": False},
@@ -142,5 +151,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"podDisruptionBudget": {"maxUnavailable": 0}},
         "maxUnavailable",
     ),
+    "an endpoint for traces that is no URL": ({"traces": {"endpoint": "collector:4318"}}, "endpoint"),
+    "a password in an endpoint, where everybody sees it": (
+        {"traces": {"endpoint": "http://user:password@collector:4318"}},
+        "endpoint",
+    ),
+    "more traces than requests": ({"traces": {"ratio": 2}}, "ratio"),
     "a privileged port for the sidecar": ({"sidecar": {"port": 80}}, "port"),
 }

@@ -242,16 +242,20 @@ def test_a_collector_that_does_not_work_disturbs_nobody(tmp_path, answers):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1] if answers else refusing()
         endpoint = f"http://user:s3cret@127.0.0.1:{port}"
-        environment = configured(tmp_path, POLICIES) | {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint} | SOON
+        patient = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "60",
+        }  # what waits, waits long
+        environment = configured(tmp_path, POLICIES) | patient | SOON
         with running(tmp_path, environment) as server:
             for number in range(20):
                 started = time.perf_counter()
                 assert server.post("/scan/prompt", json={"prompt": str(number)}).status_code == 200
-                assert time.perf_counter() - started < 1
+                assert time.perf_counter() - started < 10
             started = time.perf_counter()
             server.process.send_signal(signal.SIGTERM)
             assert server.process.wait(20) == 0
-            assert time.perf_counter() - started < 6  # FLUSH_SECONDS, and what the server takes without traces
+            assert time.perf_counter() - started < 15  # FLUSH_SECONDS, and what the server takes without traces
         said = [line for line in server.output.splitlines() if '"opentelemetry' in line]
         assert len(said) <= 4
         assert "s3cret" not in server.output

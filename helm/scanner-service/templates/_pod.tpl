@@ -46,6 +46,23 @@ env:
   - name: SCANNER_MODELS
     value: {{ . | quote }}
   {{- end }}
+  {{- with $.Values.traces }}
+  {{- if .endpoint }}
+  - name: OTEL_EXPORTER_OTLP_ENDPOINT
+    value: {{ .endpoint | quote }}
+  - name: OTEL_TRACES_SAMPLER
+    value: parentbased_traceidratio
+  - name: OTEL_TRACES_SAMPLER_ARG
+    value: {{ .ratio | quote }}
+  {{- with .headersSecret }}
+  - name: OTEL_EXPORTER_OTLP_HEADERS
+    valueFrom:
+      secretKeyRef:
+        name: {{ .name }}
+        key: {{ .key }}
+  {{- end }}
+  {{- end }}
+  {{- end }}
   {{- with $.Values.extraEnv }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
