@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scanner_service import logs, traces
 from scanner_service.accepted import Accepted
+from scanner_service.audit import record
 from scanner_service.engine import Engine
 from scanner_service.errors import ScannerServiceError
 from scanner_service.http.app import create_app
@@ -88,6 +89,12 @@ class Service:
         shared = Shared.load(self._environment, lambda operation: metrics.redis_failures.labels(operation).inc())
         spans = _spans(self._environment)
         pool = assembly.make_pool(metrics.count_windows)
+        audit = record.begin(
+            assembly.config.audit,
+            self._environment,
+            vault.audit_key,
+            lambda reason, count: metrics.audit_failures.labels(reason).inc(count),
+        )
         engine = Engine(pool, assembly.config.scan_timeout_seconds)
         shadows = Shadows(engine, metrics)
         self._app = create_app(
@@ -99,6 +106,7 @@ class Service:
             shadows=shadows,
             ready=lambda: pool.ready and not self.is_stopping(),
             shared=shared,
+            audit=audit,
             workers=int(self._environment.get("SCANNER_WORKERS") or 1),
             spans=spans,
         )
@@ -115,6 +123,8 @@ class Service:
             await shadows.aclose()
             await pool.aclose()
             engine.close()
+            if audit is not None:
+                await audit.aclose()
             if shared is not None:
                 await shared.aclose()
             if spans is not None:

@@ -11,6 +11,7 @@ import msgspec
 from scanner_service import registry
 from scanner_service.config import Config, PolicyConfig, RuleConfig, options
 from scanner_service.errors import ConfigError
+from scanner_service.evidence import Evidence, read_public_key
 from scanner_service.findings import Action
 from scanner_service.policy import Policy, Rule, Shadow
 from scanner_service.sanitizer import Operator
@@ -33,6 +34,7 @@ def build_policies(config: Config, models: Mapping[str, ModelInfo]) -> Mapping[s
             digest=_digest(policy, models),
             prompt=_build_rules(policy.prompt, models, f"policy `{name}`, prompt"),
             output=_build_rules(policy.output, models, f"policy `{name}`, output"),
+            evidence=_evidence(policy),
         )
         for name, policy in config.policies.items()
     }
@@ -84,7 +86,14 @@ def _thresholds(rule: RuleConfig, scanner: Scanner, models: Mapping[str, ModelIn
     return calibrated | rule.thresholds
 
 
+def _evidence(policy: PolicyConfig) -> Evidence | None:
+    kept = policy.evidence
+    return None if kept is None else Evidence(read_public_key(kept.public_key), kept.of)
+
+
 def _digest(policy: PolicyConfig, models: Mapping[str, ModelInfo]) -> str:
-    chains = {"prompt": policy.prompt, "output": policy.output}
-    parts = (msgspec.to_builtins(chains), sorted((name, info.digest) for name, info in models.items()))
+    said: dict[str, object] = {"prompt": policy.prompt, "output": policy.output}
+    if policy.evidence is not None:
+        said["evidence"] = policy.evidence
+    parts = (msgspec.to_builtins(said), sorted((name, info.digest) for name, info in models.items()))
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]

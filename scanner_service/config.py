@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 import yaml
 
-from scanner_service import inheritance
+from scanner_service import evidence, inheritance
 from scanner_service.errors import ConfigError
 from scanner_service.sanitizer import Operator
 
@@ -45,12 +45,26 @@ class ShadowConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     share: Share
 
 
+class EvidenceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Which texts are kept in the audit log, sealed; see `evidence`.
+
+    Attributes:
+        public_key: of those who may read them, an X25519 key in base64.
+        of: `blocked` texts only, or `all`.
+    """
+
+    public_key: str
+    of: Literal["blocked", "all"] = "blocked"
+
+
 class PolicyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The chains of a policy. An empty chain would call everything valid, so there is none."""
 
     prompt: Annotated[list[RuleConfig], msgspec.Meta(min_length=1)]
     output: Annotated[list[RuleConfig], msgspec.Meta(min_length=1)]
     shadow: ShadowConfig | None = None
+    evidence: EvidenceConfig | None = None
 
 
 class KeyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,6 +78,28 @@ class KeyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     policies: Annotated[list[Name], msgspec.Meta(min_length=1)] | None = None
     requests_per_minute: Positive | None = None
+
+
+class StdoutAudit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="to", tag="stdout"):
+    """Events on standard output, a line each. `required`: a decision that is not recorded is not answered."""
+
+    required: bool = False
+
+
+class FileAudit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="to", tag="file"):
+    """Events in a file, a line each, at an absolute `path`."""
+
+    path: Annotated[str, msgspec.Meta(pattern="^/.")]
+    required: bool = False
+
+
+class OtlpAudit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="to", tag="otlp"):
+    """Events as log records for a collector of OpenTelemetry, which the environment names."""
+
+    required: bool = False
+
+
+AuditConfig = StdoutAudit | FileAudit | OtlpAudit
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,6 +143,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         keys: by name of the key, what its holder may do; a key not named here may use every policy.
         vault_lifetime_seconds: how long replaced values can be put back.
         limits: see `Limits`.
+        audit: where decisions are recorded; None for nowhere.
         log_level: of the service's own log.
     """
 
@@ -119,6 +156,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keys: dict[str, KeyConfig] = {}
     vault_lifetime_seconds: Positive = 86_400
     limits: Limits = Limits()
+    audit: AuditConfig | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -184,15 +222,28 @@ def _check(path: Path, config: Config) -> None:
             if name not in config.policies:
                 raise ConfigError(f"{path}: `$.keys.{key}.policies` names `{name}`, which is not in `$.policies`")
     for name, policy in config.policies.items():
-        if policy.shadow is not None and policy.shadow.policy not in config.policies.keys() - {name}:
-            raise ConfigError(
-                f"{path}: `$.policies.{name}.shadow.policy` names `{policy.shadow.policy}`, no other policy"
-            )
-        for direction, rules in (("prompt", policy.prompt), ("output", policy.output)):
-            names = [rule.name for rule in rules]
-            for index, rule in enumerate(names):
-                if rule in names[:index]:
-                    raise ConfigError(f"{path}: `$.policies.{name}.{direction}[{index}].name`: `{rule}` is taken")
+        _check_policy(f"{path}: `$.policies.{name}", name, policy, config)
+
+
+def _check_policy(where: str, name: str, policy: PolicyConfig, config: Config) -> None:
+    if policy.shadow is not None and policy.shadow.policy not in config.policies.keys() - {name}:
+        raise ConfigError(f"{where}.shadow.policy` names `{policy.shadow.policy}`, no other policy")
+    if policy.evidence is not None:
+        _check_evidence(f"{where}.evidence", policy.evidence, config)
+    for direction, rules in (("prompt", policy.prompt), ("output", policy.output)):
+        names = [rule.name for rule in rules]
+        for index, rule in enumerate(names):
+            if rule in names[:index]:
+                raise ConfigError(f"{where}.{direction}[{index}].name`: `{rule}` is taken")
+
+
+def _check_evidence(where: str, kept: EvidenceConfig, config: Config) -> None:
+    try:
+        evidence.read_public_key(kept.public_key)
+    except ConfigError as error:
+        raise ConfigError(f"{where}.public_key`: {error}") from None
+    if config.audit is None:
+        raise ConfigError(f"{where}` is kept in the audit log, and there is none: `$.audit`")
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

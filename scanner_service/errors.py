@@ -17,6 +17,7 @@ The errors of the service. Codes are part of the API, messages are not, and neit
     - InvalidVaultToken
   + Overloaded
   + DeadlineExceeded
+  + AuditFailed
 """
 
 
@@ -131,3 +132,9 @@ class DeadlineExceeded(ScannerServiceError):
     """The scan did not end within `scan_timeout_seconds`."""
 
     code = "deadline_exceeded"
+
+
+class AuditFailed(ScannerServiceError):
+    """The decision could not be recorded, and the configuration says that it must be."""
+
+    code = "audit_failed"

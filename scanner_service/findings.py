@@ -110,12 +110,14 @@ class ScanResult:
         sanitized: the text with every redaction applied.
         replaced: placeholder to the value it stands for, for all that can be put back.
         stages: what took time; no part of what was found.
+        cached: whether the results came from memory.
     """
 
     results: Sequence[ScannerResult]
     sanitized: str
     replaced: Mapping[str, str] = field(default_factory=dict)
     stages: tuple[Stage, ...] = field(default=(), compare=False)
+    cached: bool = field(default=False, compare=False)
 
     @property
     def is_valid(self) -> bool:

@@ -25,7 +25,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series fo
 
 # A scanner could make a label of anything; what is over this number, or no label at all, is counted as OTHER.
 MAX_LABELS = 200
-_LABEL = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+LABEL = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 _WINDOWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -101,6 +101,12 @@ class Metrics:
             ["operation"],
             registry=registry,
         )
+        self.audit_failures = Counter(
+            "scanner_audit_failures",
+            "Decisions that were not recorded in the audit log.",
+            ["reason"],
+            registry=registry,
+        )
         self._scans = Counter(
             "scanner_scans",
             "Texts scanned.",
@@ -171,7 +177,7 @@ class Metrics:
 
     def _bounded(self, label: str) -> str:
         if label not in self._labels:
-            if len(self._labels) >= MAX_LABELS or not _LABEL.fullmatch(label):
+            if len(self._labels) >= MAX_LABELS or not LABEL.fullmatch(label):
                 return "OTHER"
             self._labels.add(label)
         return label

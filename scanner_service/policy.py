@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from scanner_service.evidence import Evidence
 from scanner_service.findings import Action, Finding, ScannerResult, risk
 from scanner_service.sanitizer import Operator, Redaction
 from scanner_service.scanner import Scanner
@@ -103,10 +104,11 @@ class Policy:
 
     Attributes:
         name: as callers name it.
-        digest: changes whenever a rule, a threshold or a model does.
+        digest: changes whenever a rule, a threshold, a model or what is kept as evidence does.
         prompt: the rules for prompts, in order.
         output: the rules for outputs, in order.
         shadow: what runs beside it, if anything.
+        evidence: which texts are kept, sealed, if any.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Policy:
     prompt: Sequence[Rule]
     output: Sequence[Rule]
     shadow: Shadow | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)

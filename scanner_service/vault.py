@@ -48,6 +48,7 @@ class Vault:
         self._now = now
         self.substitutes_key = _derive(secrets[0], b"substitutes")
         self.verdicts_key = _derive(secrets[0], b"verdicts")
+        self.audit_key = _derive(secrets[0], b"audit")
 
     @classmethod
     def load(cls, environment: Mapping[str, str], lifetime_seconds: int) -> Vault:

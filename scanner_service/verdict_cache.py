@@ -109,7 +109,7 @@ class VerdictCache:
             result = await self._engine.scan(rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast)
             if all(one.error in _KEEPING for one in result.results):
                 self._keep(key, result.results)
-        return replace(result, stages=(*watch.stages, *result.stages))
+        return replace(result, stages=(*watch.stages, *result.stages), cached=packed is not None)
 
     def _hash(self, parts: object) -> bytes:
         return hmac.digest(self._key, msgspec.msgpack.encode(parts), hashlib.sha256)

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
+from scanner_service.audit.record import Audit
 from scanner_service.config import Config
 from scanner_service.engine import Engine
 from scanner_service.errors import ScannerServiceError
@@ -44,6 +45,7 @@ def create_app(
     shadows: Shadows,
     ready: Callable[[], bool],
     shared: Shared | None = None,
+    audit: Audit | None = None,
     workers: int = 1,
     spans: Spans | None = None,
 ) -> Starlette:
@@ -59,6 +61,7 @@ def create_app(
         shadows: what scans again for shadow policies.
         ready: what `/readyz` answers.
         shared: what replicas share, if anything.
+        audit: what records decisions, if anything does.
         workers: processes that answer for this server.
         spans: what sends traces, if anything.
     """
@@ -80,6 +83,7 @@ def create_app(
             shared=shared,
         ),
         shadows=shadows,
+        audit=audit,
     )
     scans, streams = Scans(resources), Streams(resources)
     health = Health(ready, metrics, (lambda: served().keys) if config.metrics_require_key else None)

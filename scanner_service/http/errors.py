@@ -22,6 +22,7 @@ STATUS: Mapping[type[BaseException], int] = {
     errors.RateLimited: 429,
     errors.CallerGone: 499,  # nobody reads it; it is counted
     errors.Overloaded: 503,
+    errors.AuditFailed: 503,
     errors.DeadlineExceeded: 504,
 }
 
@@ -63,7 +64,7 @@ def answer_to(error: BaseException, request_id: str, path: str = "") -> wire.Err
 def response_to(error: BaseException, request_id: str, path: str, retry_after_seconds: int) -> Response:
     """The whole response to *error*, on any path of the service."""
     response = wire.json_response(answer_to(error, request_id, path), status_of(error))
-    if isinstance(error, errors.Overloaded):
+    if isinstance(error, errors.Overloaded | errors.AuditFailed):
         response.headers["retry-after"] = str(retry_after_seconds)
     if isinstance(error, errors.RateLimited):
         response.headers["retry-after"] = str(error.retry_after_seconds)

@@ -26,7 +26,7 @@ _ERRORS: Mapping[int, str] = {
     422: "A field is missing, unknown or wrong; the message names its path.",
     429: "The credential has used up its rate; `Retry-After` says when to come back.",
     500: "The service failed; its log tells why under the request id.",
-    503: "Too much work is waiting; `Retry-After` says when to come back.",
+    503: "Too much work is waiting, or the decision could not be recorded; `Retry-After` says when to come back.",
     504: "The scan did not end within its deadline.",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from scanner_service.audit.record import Audit
 from scanner_service.config import Config
 from scanner_service.engine import Engine
 from scanner_service.http.auth import Keys
@@ -48,6 +49,7 @@ class Resources:
         rates: what each credential may ask for.
         cache: the engine with a memory, for texts that may come again.
         shadows: what scans again for shadow policies.
+        audit: what records decisions, if anything does.
     """
 
     config: Config
@@ -59,3 +61,4 @@ class Resources:
     rates: Rates
     cache: VerdictCache
     shadows: Shadows
+    audit: Audit | None = None

@@ -18,6 +18,7 @@ from scanner_service.errors import InvalidRequest, RequestTooLarge
 from scanner_service.findings import ScanResult
 from scanner_service.http import verdicts, wire
 from scanner_service.http.auth import Caller
+from scanner_service.http.decisions import recorded
 from scanner_service.http.envelope import Exchange, exchange
 from scanner_service.http.errors import answer_to
 from scanner_service.http.limits import check_media_type, read_body, unless_gone
@@ -44,10 +45,11 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who asks, for which policy, in which exchange; and what shadows may repeat, in the order in which it ended."""
+    """Who asks, where, for which policy; and what shadows may repeat, in the order in which it ended."""
 
     caller: Caller
     policy: Policy
+    route: str
     here: Exchange
     scans: list[Answered] = field(default_factory=list)
 
@@ -108,7 +110,7 @@ class Scans:
             here.watch.lap("decode")
             policy = choose_policy(served.policies, served.default_policy, asked.policy, caller)
             here.policy = policy
-            call = Call(caller, policy, here)
+            call = Call(caller, policy, request.scope["path"], here)
             content = await unless_gone(answer(asked, call), request.receive)
             # What a request changed about its policy says nothing about the difference between two policies.
             compared = call.scans if asked.is_plain else []
@@ -133,16 +135,16 @@ class Scans:
             raise InvalidRequest("`$.prompts`: is empty")
         await self._on.rates.take(call.caller.name, len(asked.prompts) - 1, taken=1)
         rules = await permitted(call.policy.prompt, asked)
-        items = enumerate(asked.prompts)
-        answers = await asyncio.gather(*(self._item(item, f"$.prompts[{at}]", rules, call) for at, item in items))
+        answers = await asyncio.gather(*(self._item(item, at, rules, call) for at, item in enumerate(asked.prompts)))
         return msgspec.json.encode({"results": [msgspec.Raw(answer) for answer in answers]})
 
-    async def _item(self, item: object, path: str, rules: Sequence[Rule], call: Call) -> bytes:
+    async def _item(self, item: object, at: int, rules: Sequence[Rule], call: Call) -> bytes:
+        path = f"$.prompts[{at}]"
         try:
             if not isinstance(item, str):
                 raise InvalidRequest(f"`{path}`: expected `str`")  # noqa: TRY301 - an error among others of its item
             wire.check_text(item, path)
-            return await self._judge_prompt(item, rules, call)
+            return await self._judge_prompt(item, rules, call, at=at)
         except Exception as error:  # noqa: BLE001 - the others of the batch have their own answers
             answer = answer_to(error, call.request_id)
             if answer.error.code == "internal_error":
@@ -150,9 +152,14 @@ class Scans:
             return msgspec.json.encode(answer)
 
     async def _judge_prompt(
-        self, prompt: str, rules: Sequence[Rule], call: Call, known: Mapping[str, str] = NOTHING
+        self,
+        prompt: str,
+        rules: Sequence[Rule],
+        call: Call,
+        known: Mapping[str, str] = NOTHING,
+        at: int | None = None,
     ) -> bytes:
-        result = await self._scan("prompt", rules, call, prompt, known=known)
+        result = await self._scan("prompt", rules, call, prompt, known=known, at=at)
 
         def answer() -> wire.PromptAnswer:
             token = self._on.vault.seal(result.replaced, call.caller.name) if result.replaced else None
@@ -204,12 +211,17 @@ class Scans:
         prompt: str | None = None,
         known: Mapping[str, str] = NOTHING,
         fail_fast: bool = False,
+        at: int | None = None,
     ) -> ScanResult:
         substitutes = Substitutes(text, known, self._on.vault.substitutes_key)
         scope = (call.caller.name, call.policy.name, call.policy.digest, direction)
-        result = await self._on.cache.scan(
-            scope, rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast
+        recording = recorded(
+            self._on.audit, call.here, call.policy, route=call.route, direction=direction, text=lambda: text, item=at
         )
+        async with recording as outcome:
+            outcome.result = result = await self._on.cache.scan(
+                scope, rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast
+            )
         self._on.metrics.count(direction, call.policy.name, result)
         call.here.scans.append(Scanned(direction, result.results, result.stages))
         if call.policy.shadow is not None:

@@ -14,6 +14,7 @@ from scanner_service.config import Config
 from scanner_service.errors import CallerGone, ScannerServiceError
 from scanner_service.http import verdicts, wire
 from scanner_service.http.auth import Caller
+from scanner_service.http.decisions import recorded
 from scanner_service.http.envelope import Exchange, exchange
 from scanner_service.http.errors import answer_to
 from scanner_service.http.limits import Body, check_media_type
@@ -56,17 +57,28 @@ class Streams:
             lines = _lines(request.receive, self._on.config)
             policy, scanner = await self._begin(wire.decode(await anext(lines, b""), wire.StreamHead), served, caller)
             here.policy = policy
-            async for line in lines:
-                delta = wire.decode(line, wire.Delta).delta
-                wire.check_text(delta, "$.delta", may_be_empty=True)
-                if text := await scanner.feed(delta):
-                    yield wire.Shown(text)
-                if scanner.blocked:
-                    break
-            else:
-                if text := await scanner.close():
-                    yield wire.Shown(text)
-            result = scanner.result
+            pieces: list[str] = []
+            recording = recorded(
+                self._on.audit,
+                here,
+                policy,
+                route=request.scope["path"],
+                direction="output",
+                text=lambda: "".join(pieces),
+            )
+            async with recording as outcome:
+                async for line in lines:
+                    delta = wire.decode(line, wire.Delta).delta
+                    wire.check_text(delta, "$.delta", may_be_empty=True)
+                    pieces.append(delta)
+                    if text := await scanner.feed(delta):
+                        yield wire.Shown(text)
+                    if scanner.blocked:
+                        break
+                else:
+                    if text := await scanner.close():
+                        yield wire.Shown(text)
+                outcome.result = result = scanner.result
             self._on.metrics.count("output", policy.name, result)
             here.scans.append(Scanned("output", result.results, result.stages))
             yield verdicts.verdict(result, policy, here.request_id)

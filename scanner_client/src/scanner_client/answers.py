@@ -121,6 +121,7 @@ def read_batch(data: Mapping[str, Any], count: int) -> list[BatchItem]:
 # The codes of failures that pass; any other code of one prompt among many is about that prompt.
 _CODES: Mapping[str, type[errors.ScanFailed]] = {
     "overloaded": errors.Unavailable,
+    "audit_failed": errors.Unavailable,
     "internal_error": errors.Unavailable,
     "deadline_exceeded": errors.TimedOut,
     "rate_limited": errors.RateLimited,
