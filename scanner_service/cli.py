@@ -1,9 +1,11 @@
-"""The command `scanner-service`: serve, scan, calibrate, check."""
+"""The command `scanner-service`: serve, scan, calibrate, check, evidence."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import json
 import os
 import secrets
 import sys
@@ -13,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from scanner_service.assembly import Assembly, assemble
+from scanner_service.config import StdoutAudit
 from scanner_service.engine import Engine
 from scanner_service.errors import ConfigError, ScannerServiceError
 from scanner_service.findings import ScanResult
@@ -67,10 +70,21 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="read a configuration as the service would, and show its chains")
     check.add_argument("config", nargs="?", metavar="CONFIG", help="instead of the file that SCANNER_CONFIG names")
     check.set_defaults(run=_check)
+
+    evidence = commands.add_parser("evidence", help="texts sealed in the audit log: make keys, read them")
+    actions = evidence.add_subparsers(required=True, metavar="ACTION")
+    keygen = actions.add_parser("keygen", help="make a pair of keys, and print the public one for the configuration")
+    keygen.add_argument("key", type=Path, metavar="FILE", help="where to write the private key; it must not exist")
+    keygen.set_defaults(run=_make_evidence_key)
+    open_ = actions.add_parser("open", help="print what is sealed, an object of JSON a line")
+    open_.add_argument("--key", type=Path, required=True, metavar="FILE", help="the private key")
+    open_.add_argument("log", nargs="?", default="-", metavar="AUDIT_FILE", help="instead of standard input")
+    open_.set_defaults(run=_open_evidence)
     return parser
 
 
 def _serve(parsed: argparse.Namespace) -> int:
+    from scanner_service.audit.record import check
     from scanner_service.http.auth import Keys
     from scanner_service.server import read_bind, read_workers
     from scanner_service.traces import wanted
@@ -80,13 +94,16 @@ def _serve(parsed: argparse.Namespace) -> int:
     # Whatever is wrong is better said once, here, than by every worker.
     Keys.load(assembly.config, os.environ)
     assembly.verify_models()
+    check(assembly.config.audit, os.environ, write=True)
     addresses = read_bind(os.environ.get("SCANNER_BIND"))
     read_workers(os.environ.get("SCANNER_WORKERS"))
     wanted(os.environ)
-    print(f"listening on {', '.join(_url(address) for address in addresses)}")
+    # Where the audit log goes to standard output, nothing else does.
+    output = sys.stderr if isinstance(assembly.config.audit, StdoutAudit) else sys.stdout
+    print(f"listening on {', '.join(_url(address) for address in addresses)}", file=output)
     if made is not None:
-        print(f"the key of this run is {made}\n\n{_curl(addresses[0], made)}\n")
-    sys.stdout.flush()
+        print(f"the key of this run is {made}\n\n{_curl(addresses[0], made)}\n", file=output)
+    output.flush()
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "-c", "python:scanner_service.server"])  # noqa: S606
 
 
@@ -199,10 +216,39 @@ def _as_table(result: ScanResult) -> str:
     return "\n".join([*lines, "", result.sanitized])
 
 
+def _make_evidence_key(parsed: argparse.Namespace) -> int:
+    from scanner_service.disclosure import write_key
+
+    public_key = write_key(parsed.key)
+    print(f"the private key is in {parsed.key}: keep it away from the service\n\nevidence:")
+    print(f"  public_key: {public_key}\n  of: blocked")
+    return 0
+
+
+def _open_evidence(parsed: argparse.Namespace) -> int:
+    from scanner_service.disclosure import disclose, read_key
+
+    key, failed = read_key(parsed.key), 0
+    try:
+        with contextlib.nullcontext(sys.stdin.buffer) if parsed.log == "-" else Path(parsed.log).open("rb") as lines:
+            for found in disclose(lines, key):
+                failed += found is None
+                if found is not None:
+                    print(json.dumps(msgspec.to_builtins(found)))  # in ASCII: the text is hostile to terminals too
+    except OSError as error:
+        raise ConfigError(f"{parsed.log}: cannot be read: {error.strerror}") from None
+    if failed:
+        print(f"scanner-service: {failed} lines are no events, or not sealed for this key", file=sys.stderr)
+    return FAILED if failed else 0
+
+
 def _check(parsed: argparse.Namespace) -> int:
+    from scanner_service.audit.record import check
+
     environment = os.environ | ({"SCANNER_CONFIG": parsed.config} if parsed.config else {})
     assembly = assemble(environment)
     assembly.verify_models()
+    check(assembly.config.audit, environment, write=False)
     for policy in assembly.policies.values():
         print(f"policy {policy.name} ({policy.digest})")
         for direction, rules in (("prompt", policy.prompt), ("output", policy.output)):

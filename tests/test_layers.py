@@ -25,7 +25,7 @@ LAYERS = [
     ["shadow", "spans", "audit"],
     ["http"],
     ["connections", "reload"],
-    ["asgi", "server", "calibrate"],
+    ["asgi", "server", "calibrate", "disclosure"],
     ["cli"],
     ["__main__"],
 ]

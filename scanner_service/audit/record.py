@@ -88,6 +88,8 @@ class Audit:
             self._closing = True
             self._changed.notify()
         await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
+        if self._thread.is_alive():
+            log.error("could not record decisions before the end", extra={"lost": len(self._waiting)})
 
     async def _is_written(self, entry: _Entry) -> bool:
         assert entry.written is not None  # noqa: S101 - for the type checker
@@ -165,10 +167,29 @@ def begin(
     """
     if config is None:
         return None
-    return Audit(open_sink(config), read_key(environment) or key, required=config.required, on_failure=on_failure)
+    return Audit(open_sink(config), _read_key(environment) or key, required=config.required, on_failure=on_failure)
 
 
-def read_key(environment: Mapping[str, str]) -> bytes:
+def check(config: AuditConfig | None, environment: Mapping[str, str], *, write: bool) -> None:
+    """
+    Find out before the start whether *config* can be used; with *write*, open the file that it names.
+
+    Raises:
+        ConfigError: as `begin`, or if the file cannot be opened.
+    """
+    _read_key(environment)
+    if config is not None:
+        sink = open_sink(config)
+        try:
+            if write:
+                sink.write(())
+        except OSError as error:
+            raise ConfigError(f"`$.audit`: cannot be written: {error.strerror}") from None
+        finally:
+            sink.close()
+
+
+def _read_key(environment: Mapping[str, str]) -> bytes:
     """
     What `SCANNER_AUDIT_KEY` says; empty if it says nothing.
 
