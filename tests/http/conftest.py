@@ -45,6 +45,7 @@ class World:
     models: Any = field(default_factory=lambda: FakeModels({}))
     is_ready: bool = True
     shared: Any = None
+    audit: Any = None
 
     def __post_init__(self):
         chain = {"prompt": [RULE], "output": [RULE]}
@@ -63,6 +64,7 @@ class World:
             shadows=self.shadows,
             ready=lambda: self.is_ready,
             shared=self.shared,
+            audit=self.audit,
         )
         self.client = TestClient(self.app, headers={"authorization": f"Bearer {KEY}"})
 
@@ -87,8 +89,8 @@ def policies(word_rule):
 def make_world(policies):
     made = []
 
-    def make(models=None, shared=None, **settings):
-        made.append(World(policies, settings, models or FakeModels({}), shared=shared))
+    def make(models=None, shared=None, audit=None, **settings):
+        made.append(World(policies, settings, models or FakeModels({}), shared=shared, audit=audit))
         return made[-1]
 
     yield make
