@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,11 +13,12 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 
 class Collector(ThreadingHTTPServer):
-    """Answers with `status`."""
+    """Answers with `status`, and takes its time."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.status = 200
+        self.seconds = 0.0
         self.requests: list[ExportLogsServiceRequest] = []
 
     @property
@@ -34,6 +36,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
+        time.sleep(self.server.seconds)
         if self.path == "/v1/logs" and self.server.status == 200:
             self.server.requests.append(ExportLogsServiceRequest.FromString(body))
         self.send_response(self.server.status)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import httpx2
 import pytest
@@ -71,8 +72,10 @@ class Server:
 
 
 @contextmanager
-def running(folder: Path, environment: dict[str, str], *arguments: str) -> Iterator[Server]:
-    """Start `scanner-service serve`, wait until it is ready, and end it."""
+def running(
+    folder: Path, environment: dict[str, str], *arguments: str, stdout: IO[bytes] | None = None
+) -> Iterator[Server]:
+    """Start `scanner-service serve`, wait until it is ready, and end it; its standard output may go elsewhere."""
     folder.mkdir(exist_ok=True)
     log = folder / "output.log"
     environment = {
@@ -85,7 +88,7 @@ def running(folder: Path, environment: dict[str, str], *arguments: str) -> Itera
         process = subprocess.Popen(
             [sys.executable, "-m", "scanner_service", "serve", *arguments],
             env=environment,
-            stdout=output,
+            stdout=stdout or output,
             stderr=output,
         )
     server = Server(process, log)
