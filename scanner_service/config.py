@@ -54,7 +54,7 @@ class EvidenceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         of: `blocked` texts only, or `all`.
     """
 
-    public_key: str
+    public_key: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9+/]{43}=$")]
     of: Literal["blocked", "all"] = "blocked"
 
 

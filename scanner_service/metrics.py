@@ -107,6 +107,8 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        for reason in ("full", "late", "write"):  # a first failure is only seen beside a zero
+            self.audit_failures.labels(reason)
         self._scans = Counter(
             "scanner_scans",
             "Texts scanned.",

@@ -64,6 +64,21 @@ def test_the_digest_changes_with_a_threshold_and_with_a_model():
     assert build(other)["default"].digest != digest
 
 
+def test_the_digest_changes_with_what_is_kept_as_evidence():
+    key = "u9N0lNNLSvqZk7/saHeIUHSqZZ4brEOP1EfCR8E3pxw="
+    chains = {"prompt": [RULE], "output": [RULE]}
+    kept = {"blocked": {"public_key": key}, "all": {"public_key": key, "of": "all"}}
+    policies = {"default": chains} | {name: chains | {"evidence": evidence} for name, evidence in kept.items()}
+    built = build_policies(msgspec.convert({"policies": policies}, Config), MODELS)
+    assert len({policy.digest for policy in built.values()}) == 3
+    assert built["default"].digest == build()["default"].digest
+    assert (built["default"].evidence, built["blocked"].evidence.of, built["all"].evidence.of) == (
+        None,
+        "blocked",
+        "all",
+    )
+
+
 def test_a_shadow_is_a_policy_without_a_shadow_and_changes_no_digest():
     chains = {"prompt": [RULE], "output": [RULE]}
     policies = {

@@ -7,6 +7,14 @@ RULE = "{name: one, kind: secrets}"
 SMALL = f"policies: {{default: {{prompt: [{RULE}], output: [{RULE}]}}}}\n"
 
 
+AUDIT = "audit: {to: stdout}\n"
+PUBLIC_KEY = "u9N0lNNLSvqZk7/saHeIUHSqZZ4brEOP1EfCR8E3pxw="
+
+
+def kept(evidence):
+    return SMALL.replace("}}", f", evidence: {evidence}}}}}")
+
+
 def load(tmp_path, content):
     path = tmp_path / "policy.yaml"
     path.write_text(content)
@@ -46,6 +54,15 @@ def test_defaults_are_the_safe_ones(tmp_path):
             f"policies: {{default: {{prompt: [{RULE}, {RULE}], output: [{RULE}]}}}}\n",
             "$.policies.default.prompt[1].name",
         ),
+        (SMALL + "audit: {to: file}\n", "$.audit"),
+        (SMALL + "audit: {to: file, path: logs/audit}\n", "$.audit.path"),
+        (SMALL + "audit: {to: stdout, path: /logs/audit}\n", "$.audit"),
+        (SMALL + "audit: {to: syslog}\n", "$.audit.to"),
+        (kept("{}") + AUDIT, "$.policies.default.evidence"),
+        (kept("{public_key: nonsense}") + AUDIT, "$.policies.default.evidence.public_key"),
+        (kept(f"{{public_key: {'A' * 43}=}}") + AUDIT, "$.policies.default.evidence.public_key"),
+        (kept(f"{{public_key: {PUBLIC_KEY}, of: some}}") + AUDIT, "$.policies.default.evidence.of"),
+        (kept(f"{{public_key: {PUBLIC_KEY}}}"), "$.policies.default.evidence` is kept in the audit log"),
         (SMALL + SMALL, "occurs twice"),
         ("policies: [\n", "not YAML"),
         ("!!python/object/apply:os.getcwd []\n", "not YAML"),
@@ -61,3 +78,22 @@ def test_an_error_names_the_file_and_the_path_in_it(tmp_path, content, path):
 def test_a_missing_file_is_a_configuration_error(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read"):
         config.load(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("audit", "type_"),
+    [
+        ("{to: stdout}", config.StdoutAudit),
+        ("{to: file, path: /a}", config.FileAudit),
+        ("{to: otlp}", config.OtlpAudit),
+    ],
+)
+def test_the_audit_log_goes_where_it_says(tmp_path, audit, type_):
+    loaded = load(tmp_path, f"{SMALL}audit: {audit}\n").audit
+    assert (type(loaded), loaded.required) == (type_, False)
+    assert load(tmp_path, SMALL).audit is None
+
+
+def test_evidence_is_of_what_is_blocked_unless_it_says_all(tmp_path):
+    content = kept(f"{{public_key: {PUBLIC_KEY}}}") + AUDIT
+    assert load(tmp_path, content).policies["default"].evidence.of == "blocked"

@@ -126,3 +126,22 @@ def test_a_base_may_have_the_policy_that_follows_it_as_its_shadow(tmp_path):
     loaded = load(tmp_path, "{base: default, without: [long]}", base)
     assert loaded.policies["default"].shadow is not None
     assert loaded.policies["strict"].shadow is None
+
+
+EVIDENCE = "evidence: {public_key: u9N0lNNLSvqZk7/saHeIUHSqZZ4brEOP1EfCR8E3pxw=}"
+
+
+def test_a_policy_keeps_the_evidence_that_it_says_itself_and_none_of_its_base(tmp_path):
+    audit = "\naudit: {{to: stdout}}\n"
+    own = load(tmp_path, f"{{base: default, {EVIDENCE}}}", BASE + audit).policies
+    assert (own["strict"].evidence is not None, own["default"].evidence) == (True, None)
+    base = BASE + f"    {EVIDENCE.replace('{', '{{').replace('}', '}}')}\n" + audit
+    kept = load(tmp_path, "{base: default}", base).policies
+    assert (kept["strict"].evidence, kept["default"].evidence is not None) == (None, True)
+
+
+def test_an_error_in_the_evidence_of_a_policy_with_a_base_names_its_path(tmp_path):
+    for evidence, path in [("{}", "$.policies.strict.evidence"), ("{public_key: x}", "strict.evidence.public_key")]:
+        with pytest.raises(ConfigError) as error:
+            load(tmp_path, f"{{base: default, evidence: {evidence}}}", BASE + "\naudit: {{to: stdout}}\n")
+        assert path in str(error.value)

@@ -37,6 +37,10 @@ RAISED: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {f'scanner_errors_total{{{OWN},scanner="pii",code="model_error"}}': "0+1x30"},
         {"severity": "critical", "scanner": "pii", "code": "model_error"},
     ),
+    "ScannerServiceAuditFails": (
+        {f'scanner_audit_failures_total{{{OWN},reason="write"}}': "0+1x30"},
+        {"severity": "critical", "reason": "write"},
+    ),
     "ScannerServiceErrors": (
         {f'{REQUESTS}_count{{{OWN},route="/analyze/prompt",status="500"}}': "0+60x30"},
         {"severity": "critical"},

@@ -43,6 +43,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
         },
         "test": {"apiKeySecret": {"name": "caller", "key": "api-key"}},
     },
+    "audited": {
+        "config": CONFIG | {"audit": {"to": "file", "path": "/var/log/scanner-service/audit.jsonl", "required": True}},
+        "credentials": {"vaultKeys": ["0123456789abcdef"], "apiKeys": {"a": "0" * 64}, "auditKey": "fedcba9876543210"},
+        "extraVolumes": [{"name": "audit", "persistentVolumeClaim": {"claimName": "audit"}}],
+        "extraVolumeMounts": [{"name": "audit", "mountPath": "/var/log/scanner-service"}],
+    },
     "sharing": {"redis": {"url": "redis://redis.shared:6380/1", "port": 6380}},
     "sharing with a password": {
         "redis": {
@@ -103,6 +109,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a key in place of its digest": ({"credentials": {"apiKeys": {"app": "my-secret-key"}}}, "apiKeys"),
     "a short vault key": ({"credentials": {"vaultKeys": ["short"]}}, "vaultKeys"),
     "two vault keys in one": ({"credentials": {"vaultKeys": ["0123456789abcdef,0123456789abcdef"]}}, "vaultKeys"),
+    "a short audit key": ({"credentials": {"auditKey": "short"}}, "auditKey"),
+    "an audit log that goes nowhere": ({"config": CONFIG | {"audit": {"to": "file"}}}, "config.audit"),
+    "an audit log with a key too many": ({"config": CONFIG | {"audit": {"to": "stdout", "path": "/a"}}}, "config.audit"),
     "no vault key": ({"credentials": {"vaultKeys": []}}, "vaultKeys"),
     "nobody who could call": ({"credentials": {"apiKeys": None}}, "nobody could call"),
     "two sources of credentials": ({"credentials": {"existingSecret": "scanner"}}, "excludes"),

@@ -4,8 +4,8 @@
 {{- if and .Values.config .Values.existingConfigMap -}}
 {{- fail "config and existingConfigMap exclude each other" -}}
 {{- end -}}
-{{- if and $credentials.existingSecret (or $credentials.apiKeys $credentials.vaultKeys) -}}
-{{- fail "credentials.existingSecret excludes credentials.apiKeys and credentials.vaultKeys" -}}
+{{- if and $credentials.existingSecret (or $credentials.apiKeys $credentials.vaultKeys $credentials.auditKey) -}}
+{{- fail "credentials.existingSecret excludes credentials.apiKeys, credentials.vaultKeys and credentials.auditKey" -}}
 {{- end -}}
 {{- if and .Values.redis.url .Values.redis.urlSecret -}}
 {{- fail "redis.url and redis.urlSecret exclude each other" -}}

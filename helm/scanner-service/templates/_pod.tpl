@@ -32,6 +32,14 @@ env:
       secretKeyRef:
         name: {{ include "scanner-service.secretName" $ }}
         key: vault-keys
+  {{- if or $.Values.credentials.existingSecret $.Values.credentials.auditKey }}
+  - name: SCANNER_AUDIT_KEY
+    valueFrom:
+      secretKeyRef:
+        name: {{ include "scanner-service.secretName" $ }}
+        key: audit-key
+        optional: {{ not $.Values.credentials.auditKey }}
+  {{- end }}
   {{- if include "scanner-service.hasRedis" $ }}
   - name: SCANNER_REDIS_URL
     {{- with $.Values.redis.urlSecret }}
