@@ -2,11 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 
 from scanner_service import config, errors, inheritance, registry
+from scanner_service.audit import event
+from scanner_service.metrics import Metrics
 from scanner_service.sanitizer import Operator
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -32,6 +35,7 @@ def as_documented(value):
         (config.PolicyConfig, "A policy"),
         (inheritance.DerivedPolicy, "A policy with a base"),
         (config.ShadowConfig, "Shadows"),
+        (config.EvidenceConfig, "Evidence"),
         (config.RuleConfig, "A rule"),
         (config.KeyConfig, "A key"),
         (config.Limits, "Limits"),
@@ -45,6 +49,29 @@ def test_every_key_of_the_configuration_is_documented_with_its_default(type_, he
         default = field.default
         if default is not msgspec.NODEFAULT and not isinstance(default, msgspec.Struct):
             assert rows[field.name] == as_documented(msgspec.to_builtins(default)), field.name
+
+
+def test_where_the_audit_log_can_go_is_documented():
+    rows = documented_rows("configuration.md", "The audit log")
+    assert rows == {"to": "–", "path": "–", "required": "false"}
+    assert {field.name for field in msgspec.structs.fields(config.FileAudit)} == set(rows) - {"to"}
+    text = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    for type_ in get_args(config.AuditConfig):
+        assert f"`{msgspec.inspect.type_info(type_).tag}`" in text.split("| `to` |")[1].splitlines()[0]
+
+
+def test_every_field_of_an_event_is_documented():
+    section = (DOCS / "audit.md").read_text(encoding="utf-8").split("\n## An event\n")[1].split("\n## ")[0]
+    for type_ in (event.Event, event.Scanned, event.Sealed):
+        for field in msgspec.structs.fields(type_):
+            assert f"`{field.name}`" in section, field.name
+
+
+def test_every_metric_of_a_failure_to_record_is_documented():
+    rows = re.findall(r"^\| `(\w+)` \|", (DOCS / "audit.md").read_text("utf-8").split("| `reason` |")[1], re.MULTILINE)
+    lines = Metrics().expose().decode().splitlines()
+    reasons = {line.split('"')[1] for line in lines if line.startswith("scanner_audit_failures_total{")}
+    assert reasons == set(rows[:3])
 
 
 def test_every_operator_is_documented():

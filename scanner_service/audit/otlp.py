@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from scanner_service.errors import ConfigError
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
 
-TIMEOUT_SECONDS = 5.0  # of sending events, with all that is tried again
+TIMEOUT_SECONDS = 4.0  # of sending events, with all that is tried again; less than a request waits for its event
 EVENT_NAME = "scanner.decision"
 
 
@@ -34,6 +35,7 @@ class Otlp:
         from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
 
         self._resource = Resource({SERVICE_NAME: "scanner-service"}).merge(OTELResourceDetector().detect())
+        logging.getLogger(OTLPLogExporter.__module__).disabled = True  # it says each time what is said here once
         self._exporter = OTLPLogExporter(timeout=TIMEOUT_SECONDS)
 
     def write(self, events: Sequence[Event]) -> None:

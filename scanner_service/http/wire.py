@@ -135,7 +135,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         scanners: by rule, its risk, −1 to 1: over 0, or 0 and triggered, means triggered.
         results: one for each rule, in the order of the policy.
         policy: the policy that judged.
-        policy_digest: changes whenever a rule, a threshold or a model of the policy does.
+        policy_digest: changes whenever a rule, a threshold or a model of the policy does, or what it keeps as evidence.
         request_id: also in the header `x-request-id` and in the log.
     """
 

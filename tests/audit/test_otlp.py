@@ -44,11 +44,12 @@ def test_the_service_can_be_named(collector, decide, monkeypatch):
     assert ("service.name", "chat-scanner") in [(entry.key, plain(entry.value)) for entry in resource]
 
 
-def test_a_collector_that_refuses_is_an_error_and_is_asked_again(collector, decide):
+def test_a_collector_that_refuses_is_an_error_and_is_asked_again(collector, decide, caplog):
     sink = Otlp()
     collector.status = 400
     with pytest.raises(OSError, match="did not take"):
         sink.write([event_of(decide(), KEY)])
+    assert caplog.records == []  # who is told says it, once
     collector.status = 200
     sink.write([event_of(decide(), KEY)])
     assert len(collector.records) == 1

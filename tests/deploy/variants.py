@@ -111,7 +111,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "two vault keys in one": ({"credentials": {"vaultKeys": ["0123456789abcdef,0123456789abcdef"]}}, "vaultKeys"),
     "a short audit key": ({"credentials": {"auditKey": "short"}}, "auditKey"),
     "an audit log that goes nowhere": ({"config": CONFIG | {"audit": {"to": "file"}}}, "config.audit"),
-    "an audit log with a key too many": ({"config": CONFIG | {"audit": {"to": "stdout", "path": "/a"}}}, "config.audit"),
+    "an audit log with a key too many": (
+        {"config": CONFIG | {"audit": {"to": "stdout", "path": "/a"}}},
+        "config.audit",
+    ),
     "no vault key": ({"credentials": {"vaultKeys": []}}, "vaultKeys"),
     "nobody who could call": ({"credentials": {"apiKeys": None}}, "nobody could call"),
     "two sources of credentials": ({"credentials": {"existingSecret": "scanner"}}, "excludes"),
