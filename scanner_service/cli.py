@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import json
 import os
 import secrets
 import sys
@@ -217,29 +215,16 @@ def _as_table(result: ScanResult) -> str:
 
 
 def _make_evidence_key(parsed: argparse.Namespace) -> int:
-    from scanner_service.disclosure import write_key
+    from scanner_service.disclosure import make_key
 
-    public_key = write_key(parsed.key)
-    print(f"the private key is in {parsed.key}: keep it away from the service\n\nevidence:")
-    print(f"  public_key: {public_key}\n  of: blocked")
+    make_key(parsed.key)
     return 0
 
 
 def _open_evidence(parsed: argparse.Namespace) -> int:
-    from scanner_service.disclosure import disclose, read_key
+    from scanner_service.disclosure import open_log
 
-    key, failed = read_key(parsed.key), 0
-    try:
-        with contextlib.nullcontext(sys.stdin.buffer) if parsed.log == "-" else Path(parsed.log).open("rb") as lines:
-            for found in disclose(lines, key):
-                failed += found is None
-                if found is not None:
-                    print(json.dumps(msgspec.to_builtins(found)))  # in ASCII: the text is hostile to terminals too
-    except OSError as error:
-        raise ConfigError(f"{parsed.log}: cannot be read: {error.strerror}") from None
-    if failed:
-        print(f"scanner-service: {failed} lines are no events, or not sealed for this key", file=sys.stderr)
-    return FAILED if failed else 0
+    return FAILED if open_log(parsed.key, None if parsed.log == "-" else Path(parsed.log)) else 0
 
 
 def _check(parsed: argparse.Namespace) -> int:

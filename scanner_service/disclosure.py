@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -40,9 +42,9 @@ class Disclosed(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-def write_key(path: Path) -> str:
+def make_key(path: Path) -> None:
     """
-    Make a pair of keys; write the private one to *path*, for its owner alone, and give the public one.
+    Make a pair of keys; write the private one to *path*, for its owner alone, and print the public one.
 
     Raises:
         ConfigError: if there is such a file, or it cannot be written.
@@ -54,16 +56,11 @@ def write_key(path: Path) -> str:
             file.write(content)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
-    return spell_public_key(key.public_key())
+    print(f"the private key is in {path}: keep it away from the service\n\nevidence:")
+    print(f"  public_key: {spell_public_key(key.public_key())}\n  of: blocked")
 
 
-def read_key(path: Path) -> X25519PrivateKey:
-    """
-    The private key in the file at *path*.
-
-    Raises:
-        ConfigError: if there is none.
-    """
+def _read_key(path: Path) -> X25519PrivateKey:
     try:
         key = load_pem_private_key(path.read_bytes(), None)
     except OSError as error:
@@ -75,7 +72,32 @@ def read_key(path: Path) -> X25519PrivateKey:
     return key
 
 
-def disclose(lines: Iterable[bytes], key: X25519PrivateKey) -> Iterator[Disclosed | None]:
+def open_log(key: Path, log: Path | None) -> int:
+    """
+    Print the evidence in *log*, or in standard input, an object of JSON a line.
+
+    Returns:
+        How many lines could not be read.
+
+    Raises:
+        ConfigError: if there is no key, or no log.
+    """
+    private, failed = _read_key(key), 0
+    try:
+        lines = sys.stdin.buffer if log is None else log.open("rb")
+    except OSError as error:
+        raise ConfigError(f"{log}: cannot be read: {error.strerror}") from None
+    with lines:
+        for found in _disclose(lines, private):
+            failed += found is None
+            if found is not None:
+                print(json.dumps(msgspec.to_builtins(found)))  # in ASCII: the text is hostile to terminals too
+    if failed:
+        print(f"scanner-service: {failed} lines are no events, or not sealed for this key", file=sys.stderr)
+    return failed
+
+
+def _disclose(lines: Iterable[bytes], key: X25519PrivateKey) -> Iterator[Disclosed | None]:
     """For each event in *lines* that has evidence, its text; None for evidence, or a line, that *key* does not open."""
     for line in lines:
         if not line.strip():

@@ -129,6 +129,17 @@ def test_what_must_be_recorded_is_not_answered_until_it_can_be(tmp_path: Path) -
         assert [line["lost"] for line in server.logged("decisions are recorded again")] == [1]
 
 
+STREAM = (
+    f"POST /analyze/output/stream HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {KEY}\r\n"
+    "Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+).encode()
+
+
+def chunk(line: dict[str, str]) -> bytes:
+    content = json.dumps(line).encode() + b"\n"
+    return f"{len(content):x}\r\n".encode() + content + b"\r\n"
+
+
 def test_a_caller_that_hangs_up_leaves_an_event(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     content = b'{"prompt": "a", "policy": "brief"}'
@@ -140,9 +151,14 @@ def test_a_caller_that_hangs_up_leaves_an_event(tmp_path: Path) -> None:
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(head.encode() + content)
             until(lambda: metric(server, "scanner_requests_in_flight") == 1)
-        until(lambda: bool(path.read_bytes()))
-        (event,) = events(path)
+        until(lambda: path.read_bytes().count(b"\n") == 1)
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(STREAM + chunk({}) + chunk({"delta": "x " * 200}))
+            assert b"200 OK" in connection.recv(65536)
+        until(lambda: path.read_bytes().count(b"\n") == 2)
+    for event, direction, characters in zip(events(path), ("prompt", "output"), (1, 400), strict=True):
         assert (event["verdict"], event["error"]) == ("error", "caller_gone")
+        assert (event["direction"], event["characters"]) == (direction, characters)
 
 
 def test_a_collector_gets_the_events_even_those_that_wait_for_it_when_the_server_ends(tmp_path: Path) -> None:
