@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from scanner_service import logs
 from scanner_service.audit.event import Event
 from scanner_service.errors import ConfigError
 
@@ -25,18 +24,21 @@ class Otlp:
     Sends to the collector that `OTEL_EXPORTER_OTLP_ENDPOINT` names, or `OTEL_EXPORTER_OTLP_LOGS_ENDPOINT`.
 
     Raises:
-        ConfigError: if the extra `otlp` is not installed.
+        ConfigError: if the extra `otlp` is not installed, or a variable has a value that it does not take.
     """
 
     def __init__(self) -> None:
-        if importlib.util.find_spec("opentelemetry") is None:
-            raise ConfigError("`audit.to: otlp` needs OpenTelemetry: pip install 'scanner-service[otlp]'")
-        from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-        from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
-
+        try:
+            from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+            from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
+        except ImportError:
+            raise ConfigError("`$.audit.to`: `otlp` needs OpenTelemetry: pip install 'scanner-service[otlp]'") from None
+        logs.quieten("opentelemetry")
         self._resource = Resource({SERVICE_NAME: "scanner-service"}).merge(OTELResourceDetector().detect())
-        logging.getLogger(OTLPLogExporter.__module__).disabled = True  # it says each time what is said here once
-        self._exporter = OTLPLogExporter(timeout=TIMEOUT_SECONDS)
+        try:
+            self._exporter = OTLPLogExporter(timeout=TIMEOUT_SECONDS)
+        except ValueError as error:
+            raise ConfigError(f"the variables of OpenTelemetry: {error}") from None
 
     def write(self, events: Sequence[Event]) -> None:
         """See `sinks.Sink`."""
