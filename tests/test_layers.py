@@ -1,6 +1,8 @@
 """Imports point downward: the picture of docs/design.md, as a test."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,9 @@ def test_only_the_http_layer_knows_http():
                 if isinstance(node, ast.ImportFrom | ast.Import)
             }
             assert not {name for name in names if name.split(".")[0] in ("starlette", "gunicorn")}, path
+
+
+def test_opentelemetry_is_optional():
+    code = "import sys, scanner_service.asgi; print([name for name in sys.modules if 'opentelemetry' in name])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"
