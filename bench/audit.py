@@ -23,8 +23,8 @@ from scanner_service.audit.event import Decision, event_of
 from scanner_service.audit.record import Audit
 from scanner_service.audit.sinks import open_sink
 from scanner_service.config import FileAudit
-from scanner_service.findings import Action, ScannerResult
 from scanner_service.evidence import Evidence
+from scanner_service.findings import Action, ScannerResult
 from scanner_service.policy import Policy
 
 RULES = ("length", "prompt_injection", "toxicity", "pii", "secrets", "invisible_text")
