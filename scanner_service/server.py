@@ -58,7 +58,8 @@ asgi_loop = "asyncio"
 asgi_lifespan = "on"  # a worker whose models do not load must end the server, not serve
 control_socket_disable = True  # it would be written to the home folder, which may be read-only
 umask = 0o007  # of a Unix socket: for its user and group
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - for the heartbeat, which must not wait for a disk
+# For the heartbeat, which must not wait for a disk, and for metrics: counting on a full disk would kill the worker.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 # Longer than the clients that are common (httpx: 5 s, aiohttp: 15 s), so that they close first; shorter than the 30 s
 # in which Kubernetes wants a stopping container gone, because the server waits for idle connections.
@@ -94,7 +95,7 @@ def on_starting(server: Any) -> None:
     server.accepted = Accepted() if hasattr(os, "memfd_create") else None
     server.handle_hup = lambda: server.kill_workers(signal.SIGUSR1)
     if workers > 1:
-        os.environ[_METRICS] = tempfile.mkdtemp(prefix="scanner-metrics-")
+        os.environ[_METRICS] = tempfile.mkdtemp(prefix="scanner-metrics-", dir=worker_tmp_dir)
     if not os.environ.get(_VAULT):
         os.environ[_VAULT] = secrets.token_urlsafe(32)
         server.log.warning("SCANNER_VAULT_KEYS is not set: redacted values can be put back until this server ends")
