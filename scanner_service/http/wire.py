@@ -17,6 +17,7 @@ __all__ = ["UNSET"]
 T = TypeVar("T")
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Said = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": r"\S"})]  # for the description; see `check_text`
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,7 +45,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class PromptRequest(Request, frozen=True, kw_only=True):
     """A prompt to analyze. `vault` is the token of an earlier turn: equal values keep their placeholders."""
 
-    prompt: str
+    prompt: Said
     vault: str | None = None
 
 
@@ -56,14 +57,14 @@ class OutputRequest(Request, frozen=True, kw_only=True):
     """
 
     prompt: str
-    output: str
+    output: Said
     vault: str | None = None
 
 
 class PromptScanRequest(Request, frozen=True, kw_only=True):
     """A prompt to judge, without a sanitized text; `fail_fast` stops at the first rule that blocks."""
 
-    prompt: str
+    prompt: Said
     fail_fast: bool = False
 
 
@@ -71,14 +72,14 @@ class OutputScanRequest(Request, frozen=True, kw_only=True):
     """An output to judge, without a sanitized text; `fail_fast` stops at the first rule that blocks."""
 
     prompt: str
-    output: str
+    output: Said
     fail_fast: bool = False
 
 
 class PromptsRequest(Request, frozen=True, kw_only=True):
     """Prompts to analyze; each must be a string, and one that is not spoils only its own answer."""
 
-    prompts: list[Any]
+    prompts: Annotated[list[Any], msgspec.Meta(extra_json_schema={"minItems": 1})]
 
 
 class StreamHead(Request, frozen=True, kw_only=True):

@@ -46,7 +46,10 @@ def test_requests_and_answers_are_as_described(client, path, body):
         ("/analyze/prompt", {"prompt": 1}, 422),
         ("/analyze/prompt", {"prompt": "a", "surprise": 1}, 422),
         ("/analyze/output", {"prompt": "a"}, 422),
+        ("/analyze/prompt", {"prompt": " "}, 422),
+        ("/scan/output", {"prompt": "a", "output": ""}, 422),
         ("/analyze/prompts", {"prompts": "a"}, 422),
+        ("/analyze/prompts", {"prompts": []}, 422),
         ("/scan/prompt", {"prompt": "a", "fail_fast": "yes"}, 422),
     ],
 )
