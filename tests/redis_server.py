@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -48,6 +49,18 @@ class RedisServer:
     def stall(self, seconds: float) -> None:
         """Let it accept connections and answer nobody."""
         self.command("CLIENT", "PAUSE", str(int(seconds * 1000)))
+
+    def freeze(self) -> None:
+        """Stop the process: its port still takes connections, and nobody is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
 
     def kill(self) -> None:
         if self._process is not None:

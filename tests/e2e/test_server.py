@@ -190,8 +190,10 @@ NEEDS_A_MODEL = {
 
 def test_a_model_with_another_digest_ends_the_start_before_a_worker_is_made(tmp_path):
     environment = configured(tmp_path, NEEDS_A_MODEL)
-    (tmp_path / "unused.onnx").write_bytes(b"not what was released")
-    with pytest.raises(RuntimeError, match=r"scanner-service: .*unused\.onnx: its SHA-256 is") as error:
+    content = b"not what was released"
+    (tmp_path / "unused.onnx").write_bytes(content)
+    digests = f"its SHA-256 is {hashlib.sha256(content).hexdigest()}, the manifest says {'0' * 64}"
+    with pytest.raises(RuntimeError, match=rf"scanner-service: .*unused\.onnx: {digests}") as error:
         with running(tmp_path, environment):
             pass
     assert len(str(error.value).splitlines()) == 2
