@@ -19,8 +19,6 @@ import re
 import secrets
 import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from bisect import bisect_right
@@ -31,6 +29,7 @@ from typing import Any
 
 import msgspec
 
+from bench.serving import serve
 from scanner_service.asgi import Service
 from scanner_service.assembly import assemble
 from scanner_service.config import DEFAULT_CONFIG
@@ -85,27 +84,12 @@ if "BENCH_LATENCY" in os.environ:  # this module is what the server loads
 @contextmanager
 def serving(key: str, *, cached: bool = False) -> Iterator[int]:
     """The port of a server in a child process. Unless verdicts are *cached*, what comes again is scanned again."""
-    environment = os.environ | {"BENCH_LATENCY": "1", "SCANNER_API_KEYS": key, "SCANNER_BIND": "127.0.0.1:0"}
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:scanner_service.server", "bench.latency:app"]
-    with tempfile.TemporaryFile("w+") as log, tempfile.NamedTemporaryFile("w", suffix=".yaml") as policy:
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as policy:
         policy.write(DEFAULT_CONFIG.read_text("utf-8") + ("" if cached else "limits: { verdict_cache_entries: 0 }\n"))
         policy.flush()
-        environment["SCANNER_CONFIG"] = policy.name
-        process = subprocess.Popen(command, env=environment, stderr=log)
-        try:
-            while not (found := re.search(r"ASGI server listening on http://127\.0\.0\.1:(\d+)", read(log))):
-                if process.poll() is not None:
-                    raise SystemExit(read(log))
-                time.sleep(0.1)
-            yield int(found[1])
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def read(log: Any) -> str:
-    log.seek(0)
-    return str(log.read())
+        environment = {"BENCH_LATENCY": "1", "SCANNER_CONFIG": policy.name}
+        with serve(key, environment, "bench.latency:app") as server:
+            yield server.port
 
 
 def text_of(tokens: int, model: Classifier) -> str:
