@@ -147,7 +147,8 @@ async def _in_turns(port: int, key: str, texts: Texts, concurrency: int, seconds
 
 
 async def _at_rate(port: int, key: str, texts: Texts, rate: float, seconds: float) -> Seen:
-    seen, idle, opened = Seen(), [], 0
+    seen, opened = Seen(), 0
+    idle: list[Connection] = []
 
     async def call(due: float) -> None:
         nonlocal opened
@@ -171,7 +172,8 @@ async def _at_rate(port: int, key: str, texts: Texts, rate: float, seconds: floa
                 calls.create_task(call(due))
             else:
                 seen.waited_ms[0].append(0.0)
-    seen.seconds, seen.cpu_share = seconds, (time.process_time() - cpu) / (time.perf_counter() - begin)
+    seen.seconds = time.perf_counter() - begin  # until the last answer
+    seen.cpu_share = (time.process_time() - cpu) / seen.seconds
     for connection in idle:
         connection.close()
     return seen

@@ -201,12 +201,16 @@ def drawn() -> bool:
     return True
 
 
+def numbers(value: str) -> list[int]:
+    """Those of a list with commas."""
+    return [int(part) for part in value.split(",")]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
-    numbers = {"type": lambda value: [int(part) for part in value.split(",")], "metavar": "N,N"}
     parser.add_argument("--seconds", type=float, default=4.0, help="of each level (default: %(default)s)")
-    parser.add_argument("--workers", default=[1, 2], help="default: 1,2", **numbers)
-    parser.add_argument("--concurrency", default=[1, 2, 4, 8, 16, 32, 64, 128], help="default: 1,2,4 … 128", **numbers)
+    parser.add_argument("--workers", default=[1, 2], type=numbers, help="default: 1,2")
+    parser.add_argument("--concurrency", default=[1, 2, 4, 8, 16, 32, 64, 128], type=numbers, help="of callers")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="mixed load for so long instead")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where to write (default: bench/results)")
     options = parser.parse_args()

@@ -46,7 +46,7 @@ def serve(key: str, environment: Mapping[str, str], app: str = "scanner_service.
         app: what gunicorn loads.
     """
     count = int(environment.get("SCANNER_WORKERS", "1"))
-    settings = os.environ | {"SCANNER_API_KEYS": f"bench={key}", "SCANNER_BIND": "127.0.0.1:0"} | environment
+    settings = os.environ | {"SCANNER_API_KEYS": f"bench={key}", "SCANNER_BIND": "127.0.0.1:0"} | dict(environment)
     command = [sys.executable, "-m", "gunicorn", "-c", "python:scanner_service.server", app]
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(command, env=settings, stdout=log, stderr=log)
