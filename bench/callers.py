@@ -74,10 +74,16 @@ def is_alive(port: int, seconds: float) -> list[float]:
 
 
 class Connection:
-    """One kept connection."""
+    """
+    One kept connection.
+
+    Attributes:
+        kept: whether the server has not said that it hangs up.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self.kept = True
 
     @classmethod
     async def open(cls, port: int) -> Connection:
@@ -92,6 +98,7 @@ class Connection:
         """
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
+        self.kept = b"\r\nconnection: close" not in head.lower()
         if found := _LENGTH.search(head):
             await self._reader.readexactly(int(found[1]))
         else:  # an answer in pieces, as streams are
@@ -160,7 +167,10 @@ async def _at_rate(port: int, key: str, texts: Texts, rate: float, seconds: floa
         except (EOFError, OSError):
             status, opened = 0, opened - 1
         else:
-            idle.append(connection)
+            if connection.kept:
+                idle.append(connection)
+            else:
+                opened -= 1
         seen.waited_ms[status].append((time.perf_counter() - due) * 1000)
 
     cpu = time.process_time()

@@ -187,6 +187,8 @@ def plot(results: Sequence[Row], path: Path) -> None:
             lower.plot(x, y, style, color=line.get_color(), label=f"{label}, p{share}")
     upper.set(ylabel="answered per second", ylim=(0, None), xscale="log")
     lower.set(ylabel="milliseconds", xlabel="callers", xscale="log", yscale="log")
+    lower.set_xticks(x, [str(level) for level in x])
+    lower.minorticks_off()
     for axes in (upper, lower):
         axes.legend(fontsize="small")
         axes.grid(visible=True, alpha=0.3)
