@@ -24,7 +24,7 @@ from tests.e2e.test_reload import metric, replace_config, until
 AUDIT_KEY = "a key of the tests of the audit log"
 RULES = {
     "default": [word("ATTACK"), word("Ada", "redact")],
-    "brief": [{"name": "b", "kind": "sleeping", "options": {"seconds": 0.3}}],
+    "slow": [{"name": "b", "kind": "sleeping", "options": {"seconds": 1.5}}],
 }
 
 
@@ -90,17 +90,15 @@ def test_no_event_of_an_answered_request_is_lost_when_the_file_is_rotated_or_the
 def test_requests_that_end_with_the_server_have_their_events(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     with running(tmp_path, environment(tmp_path, {"to": "file", "path": str(path)})) as server:
-        with ThreadPoolExecutor(4) as threads:
+        with ThreadPoolExecutor(2) as threads:
             calls = [
-                threads.submit(server.post, "/analyze/prompt", json={"prompt": f"a{n}", "policy": "brief"})
-                for n in range(4)
+                threads.submit(server.post, "/analyze/prompt", json={"prompt": text, "policy": "slow"}) for text in "ab"
             ]
-            until(lambda: metric(server, "scanner_requests_in_flight") == 4)
+            until(lambda: metric(server, "scanner_requests_in_flight") == 2)
             end(server)
-            assert [call.result().status_code for call in calls] == [200] * 4
-    assert sorted(event["fingerprint"] for event in events(path)) == sorted(
-        fingerprint(f"a{n}", AUDIT_KEY.encode()) for n in range(4)
-    )
+            assert [call.result().status_code for call in calls] == [200, 200]
+    key = AUDIT_KEY.encode()
+    assert {event["fingerprint"] for event in events(path)} == {fingerprint(text, key) for text in "ab"}
 
 
 def test_a_device_that_is_full_is_counted_and_answers_are_given(tmp_path: Path) -> None:
@@ -142,7 +140,7 @@ def chunk(line: dict[str, str]) -> bytes:
 
 def test_a_caller_that_hangs_up_leaves_an_event(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
-    content = b'{"prompt": "a", "policy": "brief"}'
+    content = b'{"prompt": "a", "policy": "slow"}'
     head = (
         f"POST /scan/prompt HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {KEY}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
