@@ -333,6 +333,7 @@ def test_values_are_put_back_into_streams():
         (json.dumps(GOOD) + '\n{"text": "more"}\n', UnexpectedAnswer),
         (json.dumps(GOOD) + "\n" + json.dumps(GOOD) + "\n", UnexpectedAnswer),
         ('{"is_valid": false, "error": {"code": "overloaded", "message": "m"}}\n', Unavailable),
+        ('{"is_valid": false, "error": {"code": "audit_failed", "message": "m"}}\n', Unavailable),
         ('{"is_valid": false, "error": {"code": "deadline_exceeded", "message": "m"}}\n', TimedOut),
         ('{"is_valid": false, "error": {"code": "invalid_request", "message": "m"}}\n', InvalidRequest),
         (json.dumps(BAD) + "\n", MaliciousOutput),
