@@ -21,7 +21,8 @@ def run(work: Path, out: Path, results: Path, split: Split) -> Path:
         json.loads((results / f"guard_{name}.json").read_text(encoding="utf-8"))
         for name in ("evaluation", "calibration", "quantization", "evaluation_earlier")
     )
-    seen_now = {source.file for source in split.train}
+    attacks_now = evaluation["injection"]["attacks"]
+    seen_now = {source.file for source in split.train}.difference(attacks_now)
     curves = evaluation["injection"]["curves"]
     plots.draw(out, curves["attacks"], curves["harmless"])
     rows = Counter(row.source for row in read_rows(work / "rows" / "train.jsonl.gz"))
@@ -38,7 +39,7 @@ def run(work: Path, out: Path, results: Path, split: Split) -> Path:
             trained=sources(split, rows),
             generated=table(("made by `augment`", "rows"), sorted(made.items())),
             held_out=", ".join(f"`{source.name}`" for source in split.unseen),
-            attacks=attacks(evaluation["injection"]["attacks"]),
+            attacks=attacks(attacks_now),
             earlier=attacks({k: r for k, r in earlier["injection"]["attacks"].items() if k in seen_now}),
             **{f"earlier_{k}": v for k, v in goals(earlier["injection"]["summary"]).items() if k.startswith("mean")},
             harmless=harmless(evaluation["injection"]["harmless"]),

@@ -45,12 +45,13 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who asks, where, for which policy; and what shadows may repeat, in the order in which it ended."""
+    """Who asks, where, for which policy; and what was scanned and may be repeated by shadows, in order of its end."""
 
     caller: Caller
     policy: Policy
     route: str
     here: Exchange
+    results: list[tuple[str, ScanResult]] = field(default_factory=list)
     scans: list[Answered] = field(default_factory=list)
 
     @property
@@ -111,15 +112,25 @@ class Scans:
             policy = choose_policy(served.policies, served.default_policy, asked.policy, caller)
             here.policy = policy
             call = Call(caller, policy, request.scope["path"], here)
-            content = await unless_gone(answer(asked, call), request.receive)
+            try:
+                content = await unless_gone(answer(asked, call), request.receive)
+            except BaseException:
+                self._count(call)
+                raise
             # What a request changed about its policy says nothing about the difference between two policies.
             compared = call.scans if asked.is_plain else []
-            return Response(content, media_type="application/json", background=BackgroundTask(self._shadow, compared))
+            done = BackgroundTask(self._conclude, call, compared)
+            return Response(content, media_type="application/json", background=done)
 
-    async def _shadow(self, scans: Sequence[Answered]) -> None:
-        """Called when the answer is out."""
-        for scan in scans:
+    async def _conclude(self, call: Call, compared: Sequence[Answered]) -> None:
+        """Called when the answer is out: nobody waits for counters."""
+        self._count(call)
+        for scan in compared:
             self._on.shadows.start(scan, busy=self._on.admission.busy)
+
+    def _count(self, call: Call) -> None:
+        for direction, result in call.results:
+            self._on.metrics.count(direction, call.policy.name, result)
 
     async def _analyze_prompt(self, asked: wire.PromptRequest, call: Call) -> bytes:
         wire.check_text(asked.prompt, "$.prompt")
@@ -222,7 +233,7 @@ class Scans:
             outcome.result = result = await self._on.cache.scan(
                 scope, rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast
             )
-        self._on.metrics.count(direction, call.policy.name, result)
+        call.results.append((direction, result))
         call.here.scans.append(Scanned(direction, result.results, result.stages))
         if call.policy.shadow is not None:
             call.scans.append(Answered(direction, call.policy, text, prompt, fail_fast, result, call.here.ids))
