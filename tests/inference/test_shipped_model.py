@@ -70,7 +70,7 @@ def test_the_window_that_holds_the_attack_scores_highest(guard):
     text = f"{benign[:at]} {ATTACK}{benign[at:]}"
     highest = max(injections(guard, text), key=lambda each: each.score)
     assert highest.score >= threshold(guard) > max(each.score for each in injections(guard, benign))
-    assert ATTACK in highest.span.of(text)
+    assert ATTACK[:32] in highest.span.of(text)  # windows overlap: the highest may end with the attack
 
 
 @pytest.mark.parametrize(
