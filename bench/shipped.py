@@ -12,6 +12,7 @@ from scanner_service.assembly import assemble
 from scanner_service.calibrate import measuring
 from scanner_service.engine import Engine
 from scanner_service.findings import Action, Finding, ScanResult
+from scanner_service.inference.classifier import Classifier
 from scanner_service.policy import Rule
 
 TIMEOUT_SECONDS = 120.0
@@ -52,6 +53,10 @@ class Shipped:
         if failed := [one.scanner for one in results if one.error]:
             raise RuntimeError(f"could not run: {', '.join(failed)}")
         return {one.scanner: one.findings for one in results}
+
+    def classifier(self, model: str) -> Classifier:
+        """A model as the pool holds it."""
+        return self._pool._classifiers[model]
 
     def threshold(self, rule: str, label: str) -> float:
         """What the policy holds the scores of *label* against."""
