@@ -27,11 +27,12 @@ LIMIT = 100  # texts of each unseen source and label
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Which rows it keeps, how often their form is changed, and which share of their tokens is hidden."""
+    """Which rows it keeps, how often their form is changed, which share of tokens is hidden, and what it trains."""
 
     keeps: Callable[[Row], bool] = lambda row: True
     disturbed: float = 1.0  # times what the mixture says
     unknown: float | None = None
+    heads: tuple[str, ...] = ("injection", "toxicity", "entities")
 
 
 def without(*sources: str) -> Variant:
@@ -40,9 +41,9 @@ def without(*sources: str) -> Variant:
 
 VARIANTS: Mapping[str, Variant] = {
     "everything": Variant(),
-    "injection alone": Variant(lambda row: isinstance(row, Attack)),
-    "toxicity alone": Variant(lambda row: isinstance(row, Toxic)),
-    "entities alone": Variant(lambda row: isinstance(row, Tagged)),
+    "injection alone": Variant(lambda row: isinstance(row, Attack), heads=("injection",)),
+    "toxicity alone": Variant(lambda row: isinstance(row, Toxic), heads=("toxicity",)),
+    "entities alone": Variant(lambda row: isinstance(row, Tagged), heads=("entities",)),
     "no planted attacks": without("planted", "carrier"),
     "no worded attacks": without("grammar_attack", "grammar_benign"),
     "no hard negatives": Variant(lambda row: not (isinstance(row, Attack) and row.kind == "hard_negative")),
@@ -59,7 +60,7 @@ def run(work: Path, results: Path, table: Table, scale: float, processes: int) -
     for name, variant in VARIANTS.items():
         if name not in found:
             trainer = trained([row for row in rows if variant.keeps(row)], variant, table, scale, processes)
-            found[name] = measured(trainer, unseen.rows(work))
+            found[name] = measured(trainer, unseen.rows(work), variant.heads)
             trainer.crew.close()
             print(json.dumps({name: found[name]}), flush=True)
             target.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -78,9 +79,10 @@ def trained(rows: Sequence[Row], variant: Variant, table: Table, scale: float, p
     return trainer
 
 
-def measured(trainer: Trainer, rows: Sequence[Row]) -> dict[str, float]:
+def measured(trainer: Trainer, rows: Sequence[Row], heads: Sequence[str]) -> dict[str, float]:
     """Means over unseen sources: injection against ordinary prompts, toxicity against clean ones, F1 of entities."""
-    return injection(trainer, rows) | toxicity(trainer, rows) | entities(trainer, rows)
+    measures = {"injection": injection, "toxicity": toxicity, "entities": entities}
+    return {name: value for head in heads for name, value in measures[head](trainer, rows).items()}
 
 
 def injection(trainer: Trainer, rows: Sequence[Row]) -> dict[str, float]:

@@ -241,6 +241,10 @@ async def _send_all(
 
 
 async def _send(writer: asyncio.StreamWriter, data: bytes, timeout: float) -> bool:
+    # Turns of the loop, one to see that an early answer has come and one to read it, before a write fails for it:
+    # asyncio then drops what it has not read. Before Python 3.12, `wait_for` gave such turns.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
     writer.write(data)
     try:
         await asyncio.wait_for(writer.drain(), timeout)
