@@ -38,8 +38,10 @@ class StreamServer:
         self.head = ""
         self.mode = "echo"
         self.arrived = threading.Event()
+        self.writers: list[asyncio.StreamWriter] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ValueError), contextlib.closing(writer):
             await self.respond(reader, writer)
             await writer.drain()
@@ -109,10 +111,13 @@ def serving(told: StreamServer, tls: ssl.SSLContext | None = None, socket: str |
 
     async def stop() -> None:
         server.close()
+        await asyncio.sleep(0.05)  # a connection that is being accepted would be lost to a cancelled task, unclosed
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in told.writers:
+            writer.transport.abort()
         await asyncio.sleep(0.01)  # connections are let go of in the turns of the loop after their closing
 
     try:
