@@ -18,8 +18,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from scanner_service.findings import ScanResult
 from scanner_service.stages import Stage
+from scanner_service.traces import Scanned
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each, that nobody reads
 
@@ -143,11 +143,11 @@ class Metrics:
             registry=registry,
         )
 
-    def count(self, direction: str, policy: str, result: ScanResult) -> None:
-        """Count one scan, its stages, and what each of its rules said."""
-        self.count_stages(result.stages)
-        self._scans.labels(direction, policy, "valid" if result.is_valid else "blocked").inc()
-        for one in result.results:
+    def count(self, policy: str, scan: Scanned) -> None:
+        """Count one scan, its stages, and what each rule of *policy* said."""
+        self.count_stages(scan.stages)
+        self._scans.labels(scan.direction, policy, "valid" if scan.is_valid else "blocked").inc()
+        for one in scan.results:
             if one.error is not None:
                 self._errors.labels(one.scanner, one.error).inc()
             elif one.duration_ms:  # none if it is a verdict from the cache

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from scanner_service.findings import Action, Finding
 from scanner_service.policy import Rule
 from scanner_service.scanner import Context, Need
 from scanner_service.text import Span, Text
 from tests.redis_server import RedisServer
+
+settings.register_profile("house", deadline=None)  # machines are shared; what must be fast has a test of its own
+settings.load_profile("house")
 
 
 @dataclass(frozen=True)

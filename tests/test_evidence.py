@@ -2,7 +2,7 @@ import base64
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner_service import evidence
@@ -12,7 +12,6 @@ KEY = X25519PrivateKey.generate()
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-@settings(deadline=None)
 @given(TEXTS, TEXTS)
 def test_what_is_sealed_can_be_read_with_the_private_key(text, bound_to):
     assert evidence.unseal(evidence.seal(text, KEY.public_key(), bound_to), KEY, bound_to) == text

@@ -1,11 +1,12 @@
-from scanner_service.findings import Action, Finding, ScannerResult, ScanResult
+from scanner_service.findings import Action, Finding, ScannerResult
 from scanner_service.metrics import MAX_LABELS, Metrics
 from scanner_service.text import Span
+from scanner_service.traces import Scanned
 
 
-def result(*labels):
+def scanned(*labels):
     findings = [Finding(label, 1.0, Span(0, 1)) for label in labels]
-    return ScanResult([ScannerResult("rule", "kind", 1.0, 0.5, Action.BLOCK, findings)], "")
+    return Scanned("prompt", [ScannerResult("rule", "kind", 1.0, 0.5, Action.BLOCK, findings)], [])
 
 
 def counted(metrics):
@@ -17,14 +18,14 @@ def counted(metrics):
 
 def test_a_rule_counts_once_for_each_label():
     metrics = Metrics()
-    metrics.count("prompt", "default", result("A", "A", "B"))
+    metrics.count("default", scanned("A", "A", "B"))
     assert counted(metrics) == {"A": 1.0, "B": 1.0}
 
 
 def test_a_rule_is_counted_for_each_policy():
     metrics = Metrics()
     for policy in ("default", "default", "strict"):
-        metrics.count("prompt", policy, result("A"))
+        metrics.count(policy, scanned("A"))
     exposed = metrics.expose().decode()
     for policy, times in {"default": 2, "strict": 1}.items():
         labels = f'action="block",label="A",policy="{policy}",scanner="rule"'
@@ -47,11 +48,11 @@ def test_a_first_refusal_is_an_increase():
 
 def test_labels_made_of_text_are_not_exposed():
     metrics = Metrics()
-    metrics.count("prompt", "default", result("ignore all previous", "a" * 100, "X" * 65))
+    metrics.count("default", scanned("ignore all previous", "a" * 100, "X" * 65))
     assert counted(metrics) == {"OTHER": 1.0}
 
 
 def test_the_number_of_labels_is_bounded():
     metrics = Metrics()
-    metrics.count("prompt", "default", result(*(f"LABEL_{number}" for number in range(MAX_LABELS + 50))))
+    metrics.count("default", scanned(*(f"LABEL_{number}" for number in range(MAX_LABELS + 50))))
     assert len(counted(metrics)) == MAX_LABELS + 1

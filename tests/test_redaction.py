@@ -33,7 +33,7 @@ def scan(text):
     st.sampled_from(["\n", " ", ", ", '","', " and then ", "|"]),
     st.randoms(use_true_random=False),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_of_many_secrets_repeated_none_is_left_and_all_come_back(chosen, times, separator, rng):
     values = [fill(template, Random(seed))[1] for template, seed in chosen]
     repeated = values * times

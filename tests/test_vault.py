@@ -44,13 +44,12 @@ def test_changed_expired_and_foreign_tokens_are_refused_in_the_same_words():
     assert words | {refused(vault, token)} == {"the vault token cannot be opened"}
 
 
-@given(st.data())
-def test_no_single_changed_character_goes_unnoticed(data):
+def test_no_single_changed_character_goes_unnoticed():
     vault = Vault([NEW], 60)
     token = vault.seal(VALUES, "team-a")
-    index = data.draw(st.integers(0, len(token) - 1))
-    other = data.draw(st.sampled_from("ABCabc019-_. ").filter(lambda character: character != token[index]))
-    refused(vault, token[:index] + other + token[index + 1 :])
+    for index, character in enumerate(token):
+        for other in set("ABCabc019-_. ") - {character}:
+            refused(vault, token[:index] + other + token[index + 1 :])
 
 
 def test_a_rotated_secret_still_opens_but_no_longer_seals():

@@ -17,8 +17,9 @@ from scanner_service.config import Config
 from scanner_service.engine import Engine
 from scanner_service.errors import ScannerServiceError
 from scanner_service.http import openapi, pages
-from scanner_service.http.envelope import Envelope, exchange
+from scanner_service.http.envelope import Envelope
 from scanner_service.http.errors import answer_to, response_to
+from scanner_service.http.exchange import exchange
 from scanner_service.http.health import Health
 from scanner_service.http.limits import Admission
 from scanner_service.http.resources import Resources, Served

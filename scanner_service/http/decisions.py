@@ -12,8 +12,8 @@ from scanner_service.audit.event import Decision
 from scanner_service.audit.record import Audit
 from scanner_service.errors import CallerGone
 from scanner_service.findings import ScanResult
-from scanner_service.http.envelope import Exchange
 from scanner_service.http.errors import answer_to
+from scanner_service.http.exchange import Exchange
 from scanner_service.policy import Policy
 
 

@@ -6,19 +6,17 @@ import asyncio
 import logging
 import re
 import uuid
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scanner_service.http.errors import response_to
+from scanner_service.http.exchange import SERVICE, Exchange
 from scanner_service.logs import log_failure
 from scanner_service.metrics import Metrics
-from scanner_service.policy import Policy
-from scanner_service.stages import Stopwatch
 from scanner_service.trace_parent import read_trace_parent
-from scanner_service.traces import Outcome, Scanned
+from scanner_service.traces import Outcome
 
 if TYPE_CHECKING:
     from scanner_service.spans import Spans, Trace
@@ -33,62 +31,9 @@ LINGER_SECONDS = 1.0
 FEW_SCANS = 4
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_SERVICE = "exchange"
 
 # The server would otherwise name itself and its version.
 _HEADERS = [(b"server", b"scanner-service"), (b"x-content-type-options", b"nosniff")]
-
-
-@dataclass(slots=True)
-class Exchange:
-    """
-    What is known about a request while it is answered; all of it may be logged.
-
-    Attributes:
-        request_id: of the caller if it sent a sane one, otherwise new.
-        caller: the name of its key.
-        code: of the error that was answered.
-        status: of the answer; 0 before there is one.
-        trace_id: of the trace that it is part of, 32 hexadecimal digits; empty if there is none.
-        watch: what took time, apart from the scans.
-        policy: what the request is held against, once that is known.
-        scans: what was scanned, in the order in which it ended.
-        trace: what is sent about it, if anything.
-    """
-
-    request_id: str
-    trace_id: str = ""
-    caller: str = ""
-    code: str = ""
-    status: int = 0
-    watch: Stopwatch = field(default_factory=Stopwatch)
-    policy: Policy | None = None
-    scans: list[Scanned] = field(default_factory=list)
-    trace: Trace | None = None
-
-    @property
-    def ids(self) -> Mapping[str, str]:
-        """What leads from a line of the log to the request."""
-        return {"request_id": self.request_id} | ({"trace_id": self.trace_id} if self.trace_id else {})
-
-    def outcome(self) -> Outcome:
-        """What a trace tells about it."""
-        return Outcome(
-            status=self.status,
-            code=self.code,
-            request_id=self.request_id,
-            caller=self.caller,
-            policy=self.policy.name if self.policy else "",
-            policy_digest=self.policy.digest if self.policy else "",
-            stages=self.watch.stages,
-            scans=self.scans,
-        )
-
-
-def exchange(scope: Scope) -> Exchange:
-    """The exchange that *scope* is part of."""
-    found: Exchange = scope[_SERVICE]
-    return found
 
 
 class Envelope:
@@ -126,7 +71,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        here = scope[_SERVICE] = self._begin(scope)
+        here = scope[SERVICE] = self._begin(scope)
         body = _Body(scope, receive)
 
         async def send_enveloped(message: Message) -> None:
@@ -148,6 +93,10 @@ class Envelope:
                 raise ConnectionAbortedError from None  # half an answer is out: the server must hang up
             response = response_to(error, here.request_id, scope["path"], self._retry_after_seconds)
             await response(scope, body.receive, send_enveloped)
+        finally:  # when the answer is out: nobody waits for counters
+            if here.policy is not None:
+                for scan in here.scans:
+                    self._metrics.count(here.policy.name, scan)
         self._conclude(scope, here)
         if here.trace is not None:
             await _end(here.trace, here.outcome())

@@ -19,8 +19,8 @@ from scanner_service.findings import ScanResult
 from scanner_service.http import verdicts, wire
 from scanner_service.http.auth import Caller
 from scanner_service.http.decisions import recorded
-from scanner_service.http.envelope import Exchange, exchange
 from scanner_service.http.errors import answer_to
+from scanner_service.http.exchange import Exchange, exchange
 from scanner_service.http.limits import check_media_type, read_body, unless_gone
 from scanner_service.http.permits import choose_policy, permitted
 from scanner_service.http.resources import Resources
@@ -45,13 +45,12 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Who asks, where, for which policy; and what was scanned and may be repeated by shadows, in order of its end."""
+    """Who asks, where, for which policy; and what shadows may repeat, in the order in which it ended."""
 
     caller: Caller
     policy: Policy
     route: str
     here: Exchange
-    results: list[tuple[str, ScanResult]] = field(default_factory=list)
     scans: list[Answered] = field(default_factory=list)
 
     @property
@@ -112,25 +111,15 @@ class Scans:
             policy = choose_policy(served.policies, served.default_policy, asked.policy, caller)
             here.policy = policy
             call = Call(caller, policy, request.scope["path"], here)
-            try:
-                content = await unless_gone(answer(asked, call), request.receive)
-            except BaseException:
-                self._count(call)
-                raise
+            content = await unless_gone(answer(asked, call), request.receive)
             # What a request changed about its policy says nothing about the difference between two policies.
-            compared = call.scans if asked.is_plain else []
-            done = BackgroundTask(self._conclude, call, compared)
-            return Response(content, media_type="application/json", background=done)
+            compared = BackgroundTask(self._compare, call.scans) if call.scans and asked.is_plain else None
+            return Response(content, media_type="application/json", background=compared)
 
-    async def _conclude(self, call: Call, compared: Sequence[Answered]) -> None:
-        """Called when the answer is out: nobody waits for counters."""
-        self._count(call)
-        for scan in compared:
+    async def _compare(self, scans: Sequence[Answered]) -> None:
+        """Called when the answer is out."""
+        for scan in scans:
             self._on.shadows.start(scan, busy=self._on.admission.busy)
-
-    def _count(self, call: Call) -> None:
-        for direction, result in call.results:
-            self._on.metrics.count(direction, call.policy.name, result)
 
     async def _analyze_prompt(self, asked: wire.PromptRequest, call: Call) -> bytes:
         wire.check_text(asked.prompt, "$.prompt")
@@ -233,7 +222,6 @@ class Scans:
             outcome.result = result = await self._on.cache.scan(
                 scope, rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast
             )
-        call.results.append((direction, result))
         call.here.scans.append(Scanned(direction, result.results, result.stages))
         if call.policy.shadow is not None:
             call.scans.append(Answered(direction, call.policy, text, prompt, fail_fast, result, call.here.ids))

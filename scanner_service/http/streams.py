@@ -15,8 +15,8 @@ from scanner_service.errors import CallerGone, ScannerServiceError
 from scanner_service.http import verdicts, wire
 from scanner_service.http.auth import Caller
 from scanner_service.http.decisions import recorded
-from scanner_service.http.envelope import Exchange, exchange
 from scanner_service.http.errors import answer_to
+from scanner_service.http.exchange import Exchange, exchange
 from scanner_service.http.limits import Body, check_media_type
 from scanner_service.http.permits import choose_policy, permitted
 from scanner_service.http.resources import Resources, Served
@@ -57,7 +57,7 @@ class Streams:
             lines = _lines(request.receive, self._on.config)
             policy, scanner = await self._begin(wire.decode(await anext(lines, b""), wire.StreamHead), served, caller)
             here.policy = policy
-            pieces: list[str] = []
+            pieces: list[str] = []  # only the audit log needs the whole text
             recording = recorded(
                 self._on.audit,
                 here,
@@ -70,7 +70,8 @@ class Streams:
                 async for line in lines:
                     delta = wire.decode(line, wire.Delta).delta
                     wire.check_text(delta, "$.delta", may_be_empty=True)
-                    pieces.append(delta)
+                    if self._on.audit is not None:
+                        pieces.append(delta)
                     if text := await scanner.feed(delta):
                         yield wire.Shown(text)
                     if scanner.blocked:
@@ -79,7 +80,6 @@ class Streams:
                     if text := await scanner.close():
                         yield wire.Shown(text)
                 outcome.result = result = scanner.result
-            self._on.metrics.count("output", policy.name, result)
             here.scans.append(Scanned("output", result.results, result.stages))
             yield verdicts.verdict(result, policy, here.request_id)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner_service import evidence
@@ -94,7 +94,6 @@ RULES = (
 )
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=6), st.booleans(), st.booleans())
 def test_no_six_characters_of_a_text_are_in_its_event(text, person, attack):
     text = text.replace("Ada", "").replace("Bob", "") + "Ada" * person + "Bob" * attack

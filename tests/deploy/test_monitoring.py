@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from scanner_service.findings import Action, Finding, ScannerResult, ScanResult
+from scanner_service.findings import Action, Finding, ScannerResult
 from scanner_service.metrics import Metrics
 from scanner_service.stages import Stage
 from scanner_service.text import Span
+from scanner_service.traces import Scanned
 from tests.deploy.conftest import Manifests, find
 from tests.deploy.variants import VARIANTS
 
@@ -152,7 +153,7 @@ def exposed_metrics() -> set[str]:
     finding = Finding("EMAIL", 1.0, Span(0, 1))
     result = ScannerResult("pii", "pii", 1.0, 0.5, Action.REDACT, (finding,), duration_ms=0.4)
     failed = ScannerResult("pii", "pii", None, 0.5, Action.BLOCK, error="model_error")
-    metrics.count("prompt", "default", ScanResult((result, failed), "", {}, (Stage("judge", 0, 0.1),)))
+    metrics.count("default", Scanned("prompt", (result, failed), (Stage("judge", 0, 0.1),)))
     metrics.recalled.labels("memory", "hit").inc()
     metrics.count_windows("guard", "text", 1)
     metrics.requests.labels("/", "200").observe(0.1)

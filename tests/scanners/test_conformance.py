@@ -117,7 +117,7 @@ def test_any_text_can_be_scanned(kind, build):
     scanner = build(kind)
 
     @given(texts)
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     def check(value):
         check_scanner(scanner, [value], {"guard": predict})
 

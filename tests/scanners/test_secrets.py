@@ -80,7 +80,7 @@ def test_every_occurrence_of_every_secret_is_found_also_on_one_line():
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=8), st.sampled_from(["\n", " ", ", ", '","', "\\n", "|", "…"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_none_of_many_secrets_is_left_outside_the_findings(seeds, separator):
     templates = [
         GITHUB,
