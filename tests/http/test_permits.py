@@ -126,7 +126,7 @@ def test_what_no_rule_can_look_for_is_an_error_that_repeats_no_value(personal, e
     response = personal.post("/analyze/prompt", json={"prompt": ADDRESSES, "entities": entities})
     assert_refused(response, 422, "invalid_request")
     assert response.json()["error"]["message"].startswith("`$.entities")
-    assert not {"nobody", "NOTHING", "IBAN_CODE"} & set(response.text.split("`"))
+    assert not [value for value in ("nobody", "NOTHING", "IBAN_CODE") if value in response.text]
 
 
 def allowed(rules, **wishes):
