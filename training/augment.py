@@ -49,7 +49,7 @@ def generate(rows: Sequence[Row], rng: random.Random, scale: float) -> Iterator[
     yield from manuals(rng)
     yield from prose(rows, rng, round(6_000 * scale))
     yield from toxic.generated(rows, benign, rng, round(8_000 * scale))
-    yield from entities.generated(rows, rng, round(10_000 * scale))
+    yield from entities.generated(rows, rng, round(12_000 * scale))
 
 
 def worded(rows: Sequence[Row], attacks: Grammar, benign: Grammar, rng: random.Random, count: int) -> Iterator[Attack]:

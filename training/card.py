@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,11 @@ TEXT = Path(__file__).with_name("card.md")
 
 def run(work: Path, out: Path, results: Path, split: Split) -> Path:
     """Writes `README.md` and the plots into the model's folder."""
-    evaluation, calibration, quantization, earlier = (
+    evaluation, calibration, quantization = (
         json.loads((results / f"guard_{name}.json").read_text(encoding="utf-8"))
-        for name in ("evaluation", "calibration", "quantization", "evaluation_earlier")
+        for name in ("evaluation", "calibration", "quantization")
     )
     attacks_now = evaluation["injection"]["attacks"]
-    seen_now = {source.file for source in split.train}.difference(attacks_now)
     curves = evaluation["injection"]["curves"]
     plots.draw(out, curves["attacks"], curves["harmless"])
     rows = Counter(row.source for row in read_rows(work / "rows" / "train.jsonl.gz"))
@@ -40,8 +39,8 @@ def run(work: Path, out: Path, results: Path, split: Split) -> Path:
             generated=table(("made by `augment`", "rows"), sorted(made.items())),
             held_out=", ".join(f"`{source.name}`" for source in split.unseen),
             attacks=attacks(attacks_now),
-            earlier=attacks({k: r for k, r in earlier["injection"]["attacks"].items() if k in seen_now}),
-            **{f"earlier_{k}": v for k, v in goals(earlier["injection"]["summary"]).items() if k.startswith("mean")},
+            earlier=earlier(results, {source.file for source in split.train}.difference(attacks_now)),
+            ablations=ablations(results),
             harmless=harmless(evaluation["injection"]["harmless"]),
             toxicity=toxicity(evaluation["toxicity"]["sources"]),
             clean=clean(evaluation["toxicity"]["clean_prompts_over_threshold"]),
@@ -55,6 +54,31 @@ def run(work: Path, out: Path, results: Path, split: Split) -> Path:
         encoding="utf-8",
     )
     return target
+
+
+def earlier(results: Path, trained_now: Set[str]) -> str:
+    """What an earlier model made of sources that are trained on now; nothing where none was kept."""
+    kept = results / "guard_evaluation_earlier.json"
+    if not kept.exists():
+        return ""
+    figures = json.loads(kept.read_text(encoding="utf-8"))
+    found = {name: r for name, r in figures["injection"]["attacks"].items() if name in trained_now}
+    text = TEXT.with_name("card_earlier.md").read_text(encoding="utf-8")
+    return text.format(
+        sha256=figures["model"], attacks=attacks(found), **goals(figures["injection"]["summary"])
+    ).strip()
+
+
+def ablations(results: Path) -> str:
+    """One line for each brief training that differed in one thing; nothing where none was run."""
+    kept = results / "guard_ablations.json"
+    if not kept.exists():
+        return ""
+    found = json.loads(kept.read_text(encoding="utf-8"))
+    names = list(dict.fromkeys(name for figures in found.values() for name in figures))
+    lines = [(variant, *(_maybe(figures, name) for name in names)) for variant, figures in found.items()]
+    text = TEXT.with_name("card_ablations.md").read_text(encoding="utf-8")
+    return text.format(table=table(("variant", *names), lines)).strip()
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:

@@ -1,50 +1,33 @@
-"""Generated rows for the entity head: mails, forms and chats with names, places, organizations and dates, and
-technical text that holds none."""
+"""Generated rows for the entity head: mails, forms, news and tables with names, technical text that holds none, and
+published rows with other names in them."""
 
 from __future__ import annotations
 
 import random
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+import tomllib
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from training import documents
+from training.names import Names
 from training.rows import ENTITIES, Row, Tagged
 
+Span = tuple[int, int, str]
+SLOTS = ("nlu_evaluation_slots", "restaurant8k_slots")  # only what a dialogue asks for is marked in them
 _SLOT = re.compile(r"\{([A-Z]+)\}")
 MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-FRAMES = (
-    "My name is {PERSON} and I live in {LOCATION}.",
-    "Hi {PERSON}, can we meet on {DATE} in {LOCATION}? Best, {PERSON}",
-    "Name: {PERSON}\nCompany: {ORGANIZATION}\nCity: {LOCATION}\nDate of birth: {DATE}",
-    "{PERSON} works at {ORGANIZATION} since {DATE}.",
-    "Please write an email to {PERSON} at {ORGANIZATION} about the delay.",
-    "Book a flight from {LOCATION} to {LOCATION} on {DATE}.",
-    "patient {PERSON}, born {DATE}, admitted to {ORGANIZATION}",
-    "I'm {PERSON}.",
-    "this is {PERSON} from {ORGANIZATION}, calling about the invoice of {DATE}",
-    "Dear {PERSON},\n\nthank you for your letter of {DATE}.\n\nSincerely,\n{PERSON}\n{ORGANIZATION}, {LOCATION}",
-    "From: {PERSON}\nTo: {PERSON}\nDate: {DATE}\nSubject: contract with {ORGANIZATION}",
-    "Summarize what {PERSON} said about {ORGANIZATION} in {LOCATION}.",
-    "The meeting with {PERSON} and {PERSON} was moved to {DATE}.",
-    "Ship it to {PERSON}, {LOCATION}.",
-    "{PERSON}, {PERSON} and {PERSON} signed on {DATE}.",
-    '{"name": "{PERSON}", "employer": "{ORGANIZATION}", "city": "{LOCATION}", "date": "{DATE}"}',
-    "What is the weather like in {LOCATION} on {DATE}?",
-    "my friend {PERSON} moved to {LOCATION} last year",
-    "Contact {PERSON} by {DATE}.",
-    "| {PERSON} | {ORGANIZATION} | {DATE} |\n| {PERSON} | {ORGANIZATION} | {DATE} |",
-    "{LOCATION}, {DATE}. {ORGANIZATION} announced that {PERSON} will step down.",
-    "Can you check whether {PERSON} has a reservation for {DATE}?",
-    "remind me to call {PERSON} {DATE}",
-    "Who is {PERSON}?",
-    "Is {ORGANIZATION} hiring in {LOCATION}?",
+FRAMES: tuple[str, ...] = tuple(
+    tomllib.loads(Path(__file__).with_name("frames.toml").read_text(encoding="utf-8"))["frames"]
 )
+# A gap that only a tokenizer made.
+_GAP = re.compile(r"(?<=[(@#$]) | (?=[,.;:!?)%]|n't\b|'(?:s|re|ve|ll|d|m)\b)")
 
 
 def date(rng: random.Random) -> str:
@@ -71,22 +54,21 @@ def date(rng: random.Random) -> str:
     )
 
 
-def filled(frame: str, choose: Mapping[str, Callable[[], str]]) -> tuple[str, list[tuple[int, int, str]]]:
-    """The frame with its slots filled, and where the fillings stand."""
+def filled(frame: str, draw: Callable[[str], str]) -> tuple[str, list[Span]]:
+    """The frame with its slots filled by what *draw* gives for their names, and where the fillings stand."""
     text, spans, last = "", [], 0
     for slot in _SLOT.finditer(frame):
         text += frame[last : slot.start()]
-        value = choose[slot[1]]()
-        spans.append((len(text), len(text) + len(value), slot[1]))
+        value = draw(slot[1])
+        spans.append((len(text), len(text) + len(value), "ORGANIZATION" if slot[1] == "TEAM" else slot[1]))
         text, last = text + value, slot.end()
     return text + frame[last:], spans
 
 
 def generated(rows: Sequence[Row], rng: random.Random, count: int) -> Iterator[Tagged]:
-    """Filled frames, and a third as many pieces of technical documents, which name nobody."""
-    names = mentions(rows)
-    if len(names) == len(ENTITIES) - 1:
-        yield from (framed(names, rng) for _ in range(count))
+    """Filled frames, a third as many pieces of technical documents, and twice as many rows with other names."""
+    names = Names(rows, rng)
+    yield from (framed(names, rng) for _ in range(count))
     pieces = [
         piece
         for name, text in documents.documents()
@@ -96,27 +78,36 @@ def generated(rows: Sequence[Row], rng: random.Random, count: int) -> Iterator[T
     for piece in rng.sample(pieces, min(count // 3, len(pieces))):
         maybe_dated = re.search(r"\b(19|20)\d\d\b", piece)
         yield Tagged(piece, "entity_free", (), frozenset(ENTITIES) - ({"DATE", "PERSON"} if maybe_dated else set()))
+    naming = [row for row in rows if isinstance(row, Tagged) and row.spans and row.source not in SLOTS]
+    for row in rng.sample(naming, min(2 * count, len(naming))):
+        yield closed_up(renamed(row, names, rng))
 
 
-def framed(names: Mapping[str, Sequence[str]], rng: random.Random) -> Tagged:
+def framed(names: Names, rng: random.Random) -> Tagged:
     """One to three filled frames."""
-    choose: dict[str, Callable[[], str]] = {kind: partial(rng.choice, pool) for kind, pool in names.items()}
-    choose["DATE"] = partial(date, rng)
     text, spans = "", []
     for _ in range(rng.choice([1, 1, 2, 3])):
-        part, found = filled(rng.choice(FRAMES), choose)
+        part, found = filled(rng.choice(FRAMES), lambda kind: date(rng) if kind == "DATE" else names.draw(kind))
         spans += [(start + len(text), end + len(text), kind) for start, end, kind in found]
         text += part + rng.choice(["\n", " "])
     return Tagged(text.rstrip(), "entity_frames", tuple(spans), frozenset(ENTITIES))
 
 
-def mentions(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """The names that occur in the training rows, by type."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        if isinstance(row, Tagged):
-            for start, end, kind in row.spans:
-                name = row.text[start:end].strip()
-                if 2 < len(name) < 40 and re.match(r"[A-Z]\w", name):
-                    found[kind].add(name)
-    return {kind: sorted(names) for kind, names in sorted(found.items()) if kind != "DATE"}
+def renamed(row: Tagged, names: Names, rng: random.Random) -> Tagged:
+    """The row with most of its names replaced by others of the same type."""
+    text, spans, last = "", [], 0
+    for start, end, kind in sorted(row.spans):
+        if start < last:  # inside another one
+            continue
+        name = names.draw(kind) if kind != "DATE" and rng.random() < 0.7 else row.text[start:end]
+        text += row.text[last:start]
+        spans.append((len(text), len(text) + len(name), kind))
+        text, last = text + name, end
+    return Tagged(text + row.text[last:], "entity_renamed", tuple(spans), row.annotated)
+
+
+def closed_up(row: Tagged) -> Tagged:
+    """The row without the gaps of a tokenized corpus: people write "didn't", "(so)" and "@ann"."""
+    gaps = [gap.start() for gap in _GAP.finditer(row.text)]
+    spans = tuple((a - bisect_left(gaps, a), b - bisect_left(gaps, b), kind) for a, b, kind in row.spans)
+    return replace(row, text=_GAP.sub("", row.text), spans=spans)

@@ -71,13 +71,19 @@ def parse(task: str, raw: Mapping[str, Any]) -> Row:
     if task == "toxicity":
         return Toxic(raw["text"], raw["source"], _complete(raw["labels"]))
     spans = (_entity(*span) for span in raw["spans"])
-    known = tuple(span for span in spans if span[2] in ENTITIES)
+    known = tuple(span for span in spans if span[2] in ENTITIES and not _is_handle(raw["text"], span))
     types = frozenset("DATE" if name == "TIME" else name for name in raw["annotated"])
     return Tagged(raw["text"], raw["source"], known, types & frozenset(ENTITIES))
 
 
 def _entity(start: int, end: int, name: str) -> tuple[int, int, str]:
     return start, end, "DATE" if name == "TIME" else name  # one label for points in time
+
+
+def _is_handle(text: str, span: tuple[int, int, str]) -> bool:
+    """Whether some account's handle is marked as a person or organization, as one source does and others do not."""
+    start, _, name = span
+    return name in ("PERSON", "ORGANIZATION") and (text[start] == "@" or text[:start].rstrip(" ").endswith("@"))
 
 
 def _complete(labels: Mapping[str, float | None]) -> tuple[float | None, ...]:

@@ -94,9 +94,7 @@ class Envelope:
             response = response_to(error, here.request_id, scope["path"], self._retry_after_seconds)
             await response(scope, body.receive, send_enveloped)
         finally:  # when the answer is out: nobody waits for counters
-            if here.policy is not None:
-                for scan in here.scans:
-                    self._metrics.count(here.policy.name, scan)
+            self._count(here)
         self._conclude(scope, here)
         if here.trace is not None:
             await _end(here.trace, here.outcome())
@@ -108,6 +106,11 @@ class Envelope:
             return Exchange(_request_id(scope), parent.trace_id if parent else "")
         trace = self._spans.begin(scope["path"], parent)
         return Exchange(_request_id(scope), trace.id, trace=trace)
+
+    def _count(self, here: Exchange) -> None:
+        if here.policy is not None:
+            for scan in here.scans:
+                self._metrics.count(here.policy.name, scan)
 
     def _conclude(self, scope: Scope, here: Exchange) -> None:
         seconds = here.watch.seconds

@@ -1,0 +1,46 @@
+import json
+
+from training import card
+
+FIGURES = {
+    "model": "ab12",
+    "injection": {
+        "summary": {"mean_auc": 0.9, "mean_recall_at_1_percent": 0.5},
+        "attacks": {
+            name: {
+                "n": 10,
+                "auc": 0.75,
+                "negatives": "own",
+                "recall_at_1_percent": 0.1,
+                "recall_at_0.1_percent": 0.0,
+                "auc_pooled": 0.7,
+                "recall_at_1_percent_pooled": 0.1,
+                "share_over_threshold": 0.2,
+                "interval": [0.1, 0.3],
+            }
+            for name in ("bipia", "spikee")
+        },
+    },
+}
+
+
+def test_what_was_not_kept_is_not_told(tmp_path):
+    assert card.earlier(tmp_path, {"bipia"}) == card.ablations(tmp_path) == ""
+
+
+def test_an_earlier_model_is_told_for_what_is_trained_on_now(tmp_path):
+    (tmp_path / "guard_evaluation_earlier.json").write_text(json.dumps(FIGURES))
+    text = card.earlier(tmp_path, {"bipia"})
+    assert "`ab12`" in text
+    assert "mean AUC over all of its sources was 0.900" in text
+    assert "| bipia | 10 | 0.750 (own)" in text
+    assert "spikee" not in text
+
+
+def test_ablations_are_a_table_with_gaps_where_a_head_was_not_trained(tmp_path):
+    found = {"everything": {"injection AUC": 0.95, "PERSON F1": 0.5}, "entities alone": {"PERSON F1": 0.55}}
+    (tmp_path / "guard_ablations.json").write_text(json.dumps(found))
+    text = card.ablations(tmp_path)
+    assert "| variant | injection AUC | PERSON F1 |" in text
+    assert "| everything | 0.950 | 0.500 |" in text
+    assert "| entities alone | – | 0.550 |" in text
