@@ -130,7 +130,7 @@ def _curl(address: str, key: str) -> str:
 
 
 def _scan(parsed: argparse.Namespace) -> int:
-    from scanner_service.http.wire import check_text
+    from scanner_service.http.strict_json import check_text
 
     assembly = assemble(os.environ)
     policy = _policy(assembly, parsed.policy)

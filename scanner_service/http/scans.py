@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from scanner_service.errors import InvalidRequest, RequestTooLarge
 from scanner_service.findings import ScanResult
-from scanner_service.http import verdicts, wire
+from scanner_service.http import strict_json, verdicts, wire
 from scanner_service.http.auth import Caller
 from scanner_service.http.decisions import recorded
 from scanner_service.http.errors import answer_to
@@ -122,7 +122,7 @@ class Scans:
             self._on.shadows.start(scan, busy=self._on.admission.busy)
 
     async def _analyze_prompt(self, asked: wire.PromptRequest, call: Call) -> bytes:
-        wire.check_text(asked.prompt, "$.prompt")
+        strict_json.check_text(asked.prompt, "$.prompt")
         rules = await permitted(call.policy.prompt, asked)
         known = self._on.vault.open(asked.vault, call.caller.name) if asked.vault is not None else {}
         return await self._judge_prompt(asked.prompt, rules, call, known)
@@ -143,7 +143,7 @@ class Scans:
         try:
             if not isinstance(item, str):
                 raise InvalidRequest(f"`{path}`: expected `str`")  # noqa: TRY301 - an error among others of its item
-            wire.check_text(item, path)
+            strict_json.check_text(item, path)
             return await self._judge_prompt(item, rules, call, at=at)
         except Exception as error:  # noqa: BLE001 - the others of the batch have their own answers
             answer = answer_to(error, call.request_id)
@@ -177,7 +177,7 @@ class Scans:
         return await _encoded(answer, result, call.here)
 
     async def _scan_prompt(self, asked: wire.PromptScanRequest, call: Call) -> bytes:
-        wire.check_text(asked.prompt, "$.prompt")
+        strict_json.check_text(asked.prompt, "$.prompt")
         rules = await permitted(call.policy.prompt, asked)
         result = await self._scan("prompt", rules, call, asked.prompt, fail_fast=asked.fail_fast)
         return await _encoded(lambda: verdicts.verdict(result, call.policy, call.request_id), result, call.here)
@@ -194,8 +194,8 @@ class Scans:
         known: Mapping[str, str] = NOTHING,
         fail_fast: bool = False,
     ) -> ScanResult:
-        wire.check_text(asked.prompt, "$.prompt", may_be_empty=True)
-        wire.check_text(asked.output, "$.output")
+        strict_json.check_text(asked.prompt, "$.prompt", may_be_empty=True)
+        strict_json.check_text(asked.output, "$.output")
         rules = await permitted(call.policy.output, asked)
         return await self._scan(
             "output", rules, call, asked.output, prompt=asked.prompt, known=known, fail_fast=fail_fast
@@ -243,5 +243,5 @@ async def _encoded(make: Callable[[], wire.Verdict], result: ScanResult, here: E
 
 async def _decode(body: bytes, type_: type[T]) -> T:
     if len(body) <= LARGE_BODY_BYTES:
-        return wire.decode(body, type_)
-    return await asyncio.to_thread(wire.decode, body, type_)
+        return strict_json.decode(body, type_)
+    return await asyncio.to_thread(strict_json.decode, body, type_)

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from scanner_service.config import Config
 from scanner_service.errors import CallerGone, ScannerServiceError
-from scanner_service.http import verdicts, wire
+from scanner_service.http import strict_json, verdicts, wire
 from scanner_service.http.auth import Caller
 from scanner_service.http.decisions import recorded
 from scanner_service.http.errors import answer_to
@@ -55,7 +55,9 @@ class Streams:
         with self._on.admission.admit(), self._on.metrics.in_flight.track_inprogress():
             check_media_type(request.headers, NDJSON)
             lines = _lines(request.receive, self._on.config)
-            policy, scanner = await self._begin(wire.decode(await anext(lines, b""), wire.StreamHead), served, caller)
+            policy, scanner = await self._begin(
+                strict_json.decode(await anext(lines, b""), wire.StreamHead), served, caller
+            )
             here.policy = policy
             pieces: list[str] = []  # only the audit log needs the whole text
             recording = recorded(
@@ -68,8 +70,8 @@ class Streams:
             )
             async with recording as outcome:
                 async for line in lines:
-                    delta = wire.decode(line, wire.Delta).delta
-                    wire.check_text(delta, "$.delta", may_be_empty=True)
+                    delta = strict_json.decode(line, wire.Delta).delta
+                    strict_json.check_text(delta, "$.delta", may_be_empty=True)
                     if self._on.audit is not None:
                         pieces.append(delta)
                     if text := await scanner.feed(delta):
@@ -84,7 +86,7 @@ class Streams:
             yield verdicts.verdict(result, policy, here.request_id)
 
     async def _begin(self, head: wire.StreamHead, served: Served, caller: Caller) -> tuple[Policy, StreamScanner]:
-        wire.check_text(head.prompt, "$.prompt", may_be_empty=True)
+        strict_json.check_text(head.prompt, "$.prompt", may_be_empty=True)
         policy = choose_policy(served.policies, served.default_policy, head.policy, caller)
         rules = await permitted(policy.output, head)
         known = self._on.vault.open(head.vault, caller.name) if head.vault is not None else {}

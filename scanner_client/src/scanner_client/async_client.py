@@ -20,7 +20,7 @@ from scanner_client.usage import Usage
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from scanner_client import live
+    from scanner_client.exchange import Exchange
     from scanner_client.protocol import Options
 
 T = TypeVar("T")
@@ -129,9 +129,9 @@ class AsyncClient:
         """As `Client.stream_output`."""
         if not self._owned:
             return self._stream(pieces, prompt, options)
-        from scanner_client import live
+        from scanner_client.exchange import Exchange
 
-        exchange = live.Exchange(self._settings, prompt, options)
+        exchange = Exchange(self._settings, prompt, options)
         return self._stream_live(exchange, pieces, options.get("timeout", self._settings.protocol.timeout))
 
     async def aclose(self) -> None:
@@ -146,7 +146,7 @@ class AsyncClient:
         await self.aclose()
 
     async def _stream_live(
-        self, exchange: live.Exchange, pieces: Iterable[str] | AsyncIterable[str], timeout: float
+        self, exchange: Exchange, pieces: Iterable[str] | AsyncIterable[str], timeout: float
     ) -> AsyncIterator[str]:
         from scanner_client import live
 

@@ -19,7 +19,7 @@ from scanner_client.usage import Usage
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from scanner_client import live
+    from scanner_client.exchange import Exchange
     from scanner_client.protocol import Options
 
 T = TypeVar("T")
@@ -177,9 +177,9 @@ class Client:
         """
         if not self._owned:
             return self._stream(pieces, prompt, options)
-        from scanner_client import live
+        from scanner_client.exchange import Exchange
 
-        exchange = live.Exchange(self._settings, prompt, options)
+        exchange = Exchange(self._settings, prompt, options)
         return self._stream_live(exchange, pieces, options.get("timeout", self._settings.protocol.timeout))
 
     def close(self) -> None:
@@ -193,7 +193,7 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _stream_live(self, exchange: live.Exchange, pieces: Iterable[str], timeout: float) -> Iterator[str]:
+    def _stream_live(self, exchange: Exchange, pieces: Iterable[str], timeout: float) -> Iterator[str]:
         from scanner_client import live
 
         with self.usage.stream(exchange.transcript):

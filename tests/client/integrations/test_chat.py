@@ -7,7 +7,7 @@ import json
 import pytest
 
 from scanner_client import MaliciousPrompt
-from scanner_client.integrations import chat
+from scanner_client.integrations import chat, walks
 from scanner_client.testing import Answer, FakeScanner, blocked, redacted
 
 VALUE = 'Ada "Countess" \\ Lovelace'
@@ -95,23 +95,23 @@ def test_prompts_of_plain_completions_are_asked_about_and_numbers_are_refused():
 
 def test_values_with_quotes_are_restored_into_json_that_stays_json(fake):
     client = fake.client()
-    _, prompt = chat.run(chat.chat_request({"messages": [{"role": "user", "content": "I am Ada"}]}), client)
+    _, prompt = walks.run(chat.chat_request({"messages": [{"role": "user", "content": "I am Ada"}]}), client)
     arguments = json.dumps({"to": ["Dear [P_1]"], "count": 3, "nested": {"name": "[P_1]"}})
-    safe, _ = chat.run(chat.strings(arguments, is_output=True), client, prompt)
+    safe, _ = walks.run(walks.strings(arguments, is_output=True), client, prompt)
     assert json.loads(safe) == {"to": [f"Dear {VALUE}"], "count": 3, "nested": {"name": VALUE}}
-    assert chat.run(chat.strings("no json [P_1]", is_output=True), client, prompt)[0] == f"no json {VALUE}"
+    assert walks.run(walks.strings("no json [P_1]", is_output=True), client, prompt)[0] == f"no json {VALUE}"
 
 
 def test_one_attack_anywhere_stops_the_walk(fake):
     messages = [{"role": "user", "content": "hello"}, {"role": "tool", "content": "an attack"}]
     with pytest.raises(MaliciousPrompt):
-        chat.run(chat.chat_request({"messages": messages}), fake.client())
+        walks.run(chat.chat_request({"messages": messages}), fake.client())
 
 
 def test_a_later_message_without_values_keeps_the_values_of_earlier_ones(fake):
     messages = [{"role": "user", "content": "I am Ada"}, {"role": "user", "content": "hello"}]
     client = fake.client()
-    _, prompt = chat.run(chat.chat_request({"messages": messages}), client)
+    _, prompt = walks.run(chat.chat_request({"messages": messages}), client)
     assert client.check_output("[P_1]", prompt=prompt).sanitized_output == VALUE
 
 

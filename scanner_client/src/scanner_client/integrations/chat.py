@@ -1,7 +1,5 @@
 """
-Requests and answers in OpenAI's format: which of their strings are scanned, and where the safe ones go.
-
-Without any I/O: a walk is a generator that yields each text to be scanned and is sent the text to use instead.
+Requests, answers and streams in OpenAI's format: which of their strings are scanned, and where the safe ones go.
 
 What the developer wrote (`system`, `developer`, instructions, tool definitions) is trusted. Everything else is scanned
 as a prompt: users, tools, and the answers in the history, whose restored values would leave again otherwise.
@@ -10,73 +8,12 @@ Pictures, sound and files are passed on unseen.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
-if TYPE_CHECKING:
-    from scanner_client import AsyncClient, Client, PromptAnalysis
-
-T = TypeVar("T")
+from scanner_client.integrations.walks import Ask, Walk, content_of, each, strings
 
 TRUSTED_ROLES = frozenset({"system", "developer"})
-TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A text to scan: a prompt unless it *is_output*."""
-
-    text: str
-    is_output: bool = False
-
-
-Walk = Generator[Ask, str, T]
-
-
-def run(walk: Walk[T], client: Client, prompt: PromptAnalysis | None = None) -> tuple[T, PromptAnalysis | None]:
-    """
-    The result of *walk*, and the analysis that restores the values of all its prompts and those of *prompt*.
-
-    Raises:
-        Blocked: one of the texts must not be used.
-        ScanFailed: nobody knows.
-    """
-    try:
-        ask = next(walk)
-        while True:
-            if ask.is_output:
-                ask = walk.send(client.check_output(ask.text, prompt=prompt or "").sanitized_output)
-            else:
-                prompt = client.check_prompt(ask.text, previous=prompt)
-                ask = walk.send(prompt.sanitized_prompt)
-    except StopIteration as end:
-        return end.value, prompt
-
-
-async def run_async(
-    walk: Walk[T], client: AsyncClient, prompt: PromptAnalysis | None = None
-) -> tuple[T, PromptAnalysis | None]:
-    """As `run`."""
-    try:
-        ask = next(walk)
-        while True:
-            if ask.is_output:
-                ask = walk.send((await client.check_output(ask.text, prompt=prompt or "")).sanitized_output)
-            else:
-                prompt = await client.check_prompt(ask.text, previous=prompt)
-                ask = walk.send(prompt.sanitized_prompt)
-    except StopIteration as end:
-        return end.value, prompt
-
-
-def each(walks: Iterable[Walk[T]]) -> Walk[list[T]]:
-    """The results of *walks*, one after the other."""
-    results = []
-    for walk in walks:
-        results.append((yield from walk))  # noqa: PERF401  # a comprehension can't yield
-    return results
 
 
 def chat_request(body: Mapping[str, Any]) -> Walk[dict[str, Any]]:
@@ -123,53 +60,6 @@ def _past_call(call: Mapping[str, Any]) -> Walk[dict[str, Any]]:
     if custom := call.get("custom"):
         return {**call, "custom": {**custom, "input": (yield from content_of(custom.get("input")))}}
     return dict(call)
-
-
-def content_of(content: Any, *, is_output: bool = False) -> Walk[Any]:
-    """The content of a message: a text, or a list of parts of which those of text are scanned."""
-    if isinstance(content, str):
-        return (yield Ask(content, is_output)) if content.strip() else content
-    if not isinstance(content, list):
-        return content
-    return (yield from each(_content_part(part, is_output=is_output) for part in content))
-
-
-def _content_part(part: Any, *, is_output: bool) -> Walk[Any]:
-    if isinstance(part, str):
-        return (yield from content_of(part, is_output=is_output))
-    if part.get("type") in TEXT_PARTS:
-        return {**part, "text": (yield from content_of(part.get("text"), is_output=is_output))}
-    return part
-
-
-def strings(arguments: str, *, is_output: bool = False) -> Walk[str]:
-    """
-    The JSON in *arguments* with its strings replaced one by one, so that a value with a quote in it stays a value.
-
-    What is no JSON is replaced as a text.
-    """
-    if not arguments.strip():
-        return arguments
-    safe = yield Ask(arguments, is_output)
-    if safe == arguments:
-        return arguments
-    try:
-        data = json.loads(arguments)
-    except ValueError:
-        return safe
-    return json.dumps((yield from leaves(data, is_output=is_output)), ensure_ascii=False)
-
-
-def leaves(data: Any, *, is_output: bool) -> Walk[Any]:
-    """*data*, as JSON decodes it, with all its strings scanned."""
-    if isinstance(data, str):
-        return (yield Ask(data, is_output)) if data.strip() else data
-    if isinstance(data, list):
-        return (yield from each(leaves(item, is_output=is_output) for item in data))
-    if isinstance(data, dict):
-        values = yield from each(leaves(value, is_output=is_output) for value in data.values())
-        return dict(zip(data, values, strict=True))
-    return data
 
 
 def chat_answer(answer: Any) -> Walk[Any]:
@@ -241,12 +131,6 @@ def _plain_texts(holder: Any, *names: str) -> Walk[None]:
             setattr(holder, name, (yield Ask(text, is_output=True)))
 
 
-def _keep_only(delta: Any, *names: str) -> None:
-    for name in [*vars(delta), *(delta.model_extra or {})]:
-        if name not in names:
-            _forget(delta, name)
-
-
 class ChatStream:
     """
     The chunks of one streamed chat completion, taken apart into text, which streams, and the rest, which waits.
@@ -313,3 +197,9 @@ class ChatStream:
     def _calls(self) -> list[Any]:
         choices = [choice for chunk in self._waiting for choice in chunk.choices]
         return [call for choice in choices for call in getattr(choice.delta, "tool_calls", None) or [] if call.function]
+
+
+def _keep_only(delta: Any, *names: str) -> None:
+    for name in [*vars(delta), *(delta.model_extra or {})]:
+        if name not in names:
+            _forget(delta, name)

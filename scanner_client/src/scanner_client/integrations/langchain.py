@@ -17,7 +17,7 @@ from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
 from scanner_client import AsyncClient, Blocked, Client
-from scanner_client.integrations import chat
+from scanner_client.integrations import chat, walks
 
 
 class _Scanners:
@@ -60,9 +60,9 @@ class ScannerMiddleware(AgentMiddleware):  # type: ignore[misc]
         """Scan around one call of the model."""
         scanner = self._scanners.sync
         try:
-            messages, prompt = chat.run(_prompts(request.messages), scanner)
+            messages, prompt = walks.run(_prompts(request.messages), scanner)
             response = handler(_silent(request, messages))
-            response.result = chat.run(_answers(response.result), scanner, prompt)[0]
+            response.result = walks.run(_answers(response.result), scanner, prompt)[0]
         except Blocked:
             if self._refusal is None:
                 raise
@@ -73,9 +73,9 @@ class ScannerMiddleware(AgentMiddleware):  # type: ignore[misc]
         """As `wrap_model_call`."""
         scanner = self._scanners.asynchronous
         try:
-            messages, prompt = await chat.run_async(_prompts(request.messages), scanner)
+            messages, prompt = await walks.run_async(_prompts(request.messages), scanner)
             response = await handler(_silent(request, messages))
-            response.result = (await chat.run_async(_answers(response.result), scanner, prompt))[0]
+            response.result = (await walks.run_async(_answers(response.result), scanner, prompt))[0]
         except Blocked:
             if self._refusal is None:
                 raise
@@ -100,20 +100,20 @@ def guard(
     scanners = _Scanners(scanner, async_scanner)
 
     def call(value: Any, config: RunnableConfig) -> Any:
-        safe, prompt = chat.run(_input(value), scanners.sync)
-        return chat.run(_output(runnable.invoke(safe, config)), scanners.sync, prompt)[0]
+        safe, prompt = walks.run(_input(value), scanners.sync)
+        return walks.run(_output(runnable.invoke(safe, config)), scanners.sync, prompt)[0]
 
     async def call_async(value: Any, config: RunnableConfig) -> Any:
-        safe, prompt = await chat.run_async(_input(value), scanners.asynchronous)
+        safe, prompt = await walks.run_async(_input(value), scanners.asynchronous)
         answer = await runnable.ainvoke(safe, config)
-        return (await chat.run_async(_output(answer), scanners.asynchronous, prompt))[0]
+        return (await walks.run_async(_output(answer), scanners.asynchronous, prompt))[0]
 
     return RunnableLambda(call, afunc=call_async, name="guarded")
 
 
-def _input(value: Any) -> chat.Walk[Any]:
+def _input(value: Any) -> walks.Walk[Any]:
     if isinstance(value, str):
-        return (yield from chat.content_of(value))
+        return (yield from walks.content_of(value))
     if isinstance(value, PromptValue):
         return (yield from _prompts(value.to_messages()))
     if isinstance(value, BaseMessage):
@@ -123,29 +123,29 @@ def _input(value: Any) -> chat.Walk[Any]:
     raise TypeError(f"a guarded runnable takes a text, messages or a prompt, not {type(value).__name__}")
 
 
-def _output(value: Any) -> chat.Walk[Any]:
+def _output(value: Any) -> walks.Walk[Any]:
     if isinstance(value, str):
-        return (yield from chat.content_of(value, is_output=True))
+        return (yield from walks.content_of(value, is_output=True))
     if isinstance(value, BaseMessage):
         return (yield from _answers([value]))[0]
     raise TypeError(f"a guarded runnable gives a text or a message, not {type(value).__name__}")
 
 
-def _prompts(messages: list[BaseMessage]) -> chat.Walk[list[BaseMessage]]:
-    return (yield from chat.each(_message(message, is_output=False) for message in messages))
+def _prompts(messages: list[BaseMessage]) -> walks.Walk[list[BaseMessage]]:
+    return (yield from walks.each(_message(message, is_output=False) for message in messages))
 
 
-def _answers(messages: list[BaseMessage]) -> chat.Walk[list[BaseMessage]]:
-    return (yield from chat.each(_message(message, is_output=True) for message in messages))
+def _answers(messages: list[BaseMessage]) -> walks.Walk[list[BaseMessage]]:
+    return (yield from walks.each(_message(message, is_output=True) for message in messages))
 
 
-def _message(message: BaseMessage, *, is_output: bool) -> chat.Walk[BaseMessage]:
+def _message(message: BaseMessage, *, is_output: bool) -> walks.Walk[BaseMessage]:
     if message.type in chat.TRUSTED_ROLES and not is_output:
         return message
-    changes: dict[str, Any] = {"content": (yield from chat.content_of(message.content, is_output=is_output))}
+    changes: dict[str, Any] = {"content": (yield from walks.content_of(message.content, is_output=is_output))}
     if isinstance(message, AIMessage) and message.tool_calls:
         arguments = [call["args"] for call in message.tool_calls]
-        safe = yield from chat.leaves(arguments, is_output=is_output)
+        safe = yield from walks.leaves(arguments, is_output=is_output)
         changes["tool_calls"] = [{**c, "args": a} for c, a in zip(message.tool_calls, safe, strict=True)]
         # Some providers keep the same calls here once more, as the LLM wrote them.
         changes["additional_kwargs"] = {k: v for k, v in message.additional_kwargs.items() if k != "tool_calls"}

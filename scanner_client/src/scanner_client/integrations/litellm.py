@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from litellm.integrations.custom_guardrail import CustomGuardrail
 
 from scanner_client import AsyncClient, Blocked, Client, PromptAnalysis
-from scanner_client.integrations import chat
+from scanner_client.integrations import chat, walks
 from scanner_client.integrations.streaming import chat_chunks, chat_chunks_async
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,22 +44,22 @@ def guard(completion: F, scanner: Client | AsyncClient | None = None) -> F:
 
 def _around(completion: Callable[..., Any], scanner: Client) -> Callable[..., Any]:
     def ask(*args: Any, **options: Any) -> Any:
-        body, prompt = chat.run(chat.chat_request(_named(completion, args, options)), scanner)
+        body, prompt = walks.run(chat.chat_request(_named(completion, args, options)), scanner)
         answer = completion(**body)
         if body.get("stream"):
             return chat_chunks(iter(answer), scanner, prompt)
-        return chat.run(chat.chat_answer(answer), scanner, prompt)[0]
+        return walks.run(chat.chat_answer(answer), scanner, prompt)[0]
 
     return ask
 
 
 def _around_async(completion: Callable[..., Any], scanner: AsyncClient) -> Callable[..., Any]:
     async def ask(*args: Any, **options: Any) -> Any:
-        body, prompt = await chat.run_async(chat.chat_request(_named(completion, args, options)), scanner)
+        body, prompt = await walks.run_async(chat.chat_request(_named(completion, args, options)), scanner)
         answer = await completion(**body)
         if body.get("stream"):
             return chat_chunks_async(aiter(answer), scanner, prompt)
-        return (await chat.run_async(chat.chat_answer(answer), scanner, prompt))[0]
+        return (await walks.run_async(chat.chat_answer(answer), scanner, prompt))[0]
 
     return ask
 
@@ -89,7 +89,7 @@ class ScannerGuardrail(CustomGuardrail):  # type: ignore[misc]
         if "messages" not in data:
             return data
         with _answered():
-            body, prompt = await chat.run_async(chat.chat_request(data), self._scanner)
+            body, prompt = await walks.run_async(chat.chat_request(data), self._scanner)
         data.update(body)
         data.setdefault("metadata", {})[_KEPT] = prompt
         return data
@@ -99,7 +99,7 @@ class ScannerGuardrail(CustomGuardrail):  # type: ignore[misc]
         if getattr(response, "choices", None) is None:
             return response
         with _answered():
-            return (await chat.run_async(chat.chat_answer(response), self._scanner, _kept(data)))[0]
+            return (await walks.run_async(chat.chat_answer(response), self._scanner, _kept(data)))[0]
 
     async def async_post_call_streaming_iterator_hook(
         self, user_api_key_dict: Any, response: Any, request_data: Any

@@ -21,7 +21,7 @@ import llm
 from llm.parts import Message, StreamEvent, TextPart, ToolCallPart, ToolResultPart
 
 from scanner_client import AsyncClient, Client
-from scanner_client.integrations import chat
+from scanner_client.integrations import chat, walks
 
 PREFIX = "guarded/"
 
@@ -69,7 +69,7 @@ class GuardedModel(llm.KeyModel):  # type: ignore[misc]
     def execute(self, prompt: Any, stream: bool, response: Any, conversation: Any, key: Any = None) -> Iterator[Any]:
         """Ask the model; raises `Blocked` for what must not be asked or shown."""
         scanner = self._scanner or _client()
-        messages, analysis = chat.run(_messages(prompt.messages), scanner)
+        messages, analysis = walks.run(_messages(prompt.messages), scanner)
         given = {"key": key} if isinstance(self.inner, llm.KeyModel) else {}
         events = self.inner.execute(_prompt(prompt, messages, self.inner), stream, response, None, **given)
         rest: list[StreamEvent] = []
@@ -77,7 +77,7 @@ class GuardedModel(llm.KeyModel):  # type: ignore[misc]
         first = next(texts, None)
         if first is not None:
             yield from scanner.stream_output(itertools.chain([first], texts), prompt=analysis or "")
-        yield from chat.run(_rest(rest, response), scanner, analysis)[0]
+        yield from walks.run(_rest(rest, response), scanner, analysis)[0]
 
 
 class GuardedAsyncModel(llm.AsyncKeyModel):  # type: ignore[misc]
@@ -107,7 +107,7 @@ class GuardedAsyncModel(llm.AsyncKeyModel):  # type: ignore[misc]
     async def _execute(
         self, scanner: AsyncClient, prompt: Any, stream: bool, response: Any, key: Any
     ) -> AsyncIterator[Any]:
-        messages, analysis = await chat.run_async(_messages(prompt.messages), scanner)
+        messages, analysis = await walks.run_async(_messages(prompt.messages), scanner)
         given = {"key": key} if isinstance(self.inner, llm.AsyncKeyModel) else {}
         events = self.inner.execute(_prompt(prompt, messages, self.inner), stream, response, None, **given)
         rest: list[StreamEvent] = []
@@ -122,27 +122,27 @@ class GuardedAsyncModel(llm.AsyncKeyModel):  # type: ignore[misc]
 
             async for text in scanner.stream_output(pieces(), prompt=analysis or ""):
                 yield text
-        for event in (await chat.run_async(_rest(rest, response), scanner, analysis))[0]:
+        for event in (await walks.run_async(_rest(rest, response), scanner, analysis))[0]:
             yield event
 
 
-def _messages(messages: list[Message]) -> chat.Walk[list[Message]]:
-    return (yield from chat.each(_message(message) for message in messages))
+def _messages(messages: list[Message]) -> walks.Walk[list[Message]]:
+    return (yield from walks.each(_message(message) for message in messages))
 
 
-def _message(message: Message) -> chat.Walk[Message]:
+def _message(message: Message) -> walks.Walk[Message]:
     if message.role in chat.TRUSTED_ROLES:
         return message
-    return dataclasses.replace(message, parts=(yield from chat.each(_part(part) for part in message.parts)))
+    return dataclasses.replace(message, parts=(yield from walks.each(_part(part) for part in message.parts)))
 
 
-def _part(part: Any) -> chat.Walk[Any]:
+def _part(part: Any) -> walks.Walk[Any]:
     if isinstance(part, TextPart):
-        return dataclasses.replace(part, text=(yield from chat.content_of(part.text)))
+        return dataclasses.replace(part, text=(yield from walks.content_of(part.text)))
     if isinstance(part, ToolResultPart):
-        return dataclasses.replace(part, output=(yield from chat.content_of(part.output)))
+        return dataclasses.replace(part, output=(yield from walks.content_of(part.output)))
     if isinstance(part, ToolCallPart):
-        return dataclasses.replace(part, arguments=(yield from chat.leaves(part.arguments, is_output=False)))
+        return dataclasses.replace(part, arguments=(yield from walks.leaves(part.arguments, is_output=False)))
     return part
 
 
@@ -172,20 +172,20 @@ def _text(event: Any, rest: list[StreamEvent]) -> str:
     return ""
 
 
-def _rest(events: list[StreamEvent], response: Any) -> chat.Walk[list[StreamEvent]]:
+def _rest(events: list[StreamEvent], response: Any) -> walks.Walk[list[StreamEvent]]:
     """The *events* that waited, tool calls whole; the calls noted in *response* are changed in place."""
     for call in response._tool_calls:
-        call.arguments = yield from chat.leaves(call.arguments, is_output=True)
+        call.arguments = yield from walks.leaves(call.arguments, is_output=True)
     safe: list[StreamEvent] = []
     arguments: dict[str | None, str] = {}
     for event in events:
         if event.type == "tool_call_args":
             arguments[event.tool_call_id] = arguments.get(event.tool_call_id, "") + event.chunk
         elif event.type == "tool_result":
-            safe.append(dataclasses.replace(event, chunk=(yield from chat.content_of(event.chunk, is_output=True))))
+            safe.append(dataclasses.replace(event, chunk=(yield from walks.content_of(event.chunk, is_output=True))))
         else:
             safe.append(event)
     for call_id, text in arguments.items():
-        chunk = yield from chat.strings(text, is_output=True)
+        chunk = yield from walks.strings(text, is_output=True)
         safe.append(StreamEvent(type="tool_call_args", chunk=chunk, tool_call_id=call_id))
     return safe

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from scanner_client import Blocked, Client, ScannerClientError
-from scanner_client.integrations import chat
+from scanner_client.integrations import chat, walks
 
 T = TypeVar("T")
 
@@ -68,8 +68,8 @@ def guard(client: T, scanner: Client | None = None) -> T:
         if isinstance(known := refusals.reason(request), Blocked):
             raise known
         try:
-            body, prompt = chat.run(chat.chat_request(request), scanner)
-            answer, _ = chat.run(chat.chat_answer(send(request=body, **options)), scanner, prompt)
+            body, prompt = walks.run(chat.chat_request(request), scanner)
+            answer, _ = walks.run(chat.chat_answer(send(request=body, **options)), scanner, prompt)
         except ScannerClientError as reason:
             refusals.note(request, reason)
             raise

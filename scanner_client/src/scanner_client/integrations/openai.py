@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from openai import AsyncOpenAI, OpenAI
 
 from scanner_client import AsyncClient, Client
-from scanner_client.integrations import chat
+from scanner_client.integrations import chat, walks
 from scanner_client.integrations.streaming import chat_chunks, chat_chunks_async
 
 T = TypeVar("T", OpenAI, AsyncOpenAI)
@@ -30,8 +30,8 @@ _RAW = "x-stainless-raw-response"
 
 @dataclass(frozen=True, slots=True)
 class _Endpoint:
-    request: Callable[[Mapping[str, Any]], chat.Walk[dict[str, Any]]]
-    answer: Callable[[Any], chat.Walk[Any]]
+    request: Callable[[Mapping[str, Any]], walks.Walk[dict[str, Any]]]
+    answer: Callable[[Any], walks.Walk[Any]]
 
 
 _ENDPOINTS = {
@@ -83,10 +83,10 @@ class _Guarded:
         endpoint = _endpoint(options, stream=stream)
         if endpoint is None:
             return ask(options)
-        body, prompt = chat.run(endpoint.request(options.json_data), self._scanner)
+        body, prompt = walks.run(endpoint.request(options.json_data), self._scanner)
         answer = ask(options.model_copy(update={"json_data": body}))
         if not stream:
-            return chat.run(endpoint.answer(answer), self._scanner, prompt)[0]
+            return walks.run(endpoint.answer(answer), self._scanner, prompt)[0]
         raw = answer._iterator
         safe = chat_chunks(raw, self._scanner, prompt) if "messages" in body else self._events(raw, prompt)
         answer._iterator = _closing(safe, raw)
@@ -95,7 +95,7 @@ class _Guarded:
     def _events(self, raw: Iterator[Any], prompt: Any) -> Iterator[Any]:
         events = list(raw)
         final = _final(events)
-        yield from _replay(events, chat.run(chat.responses_answer(final), self._scanner, prompt)[0])
+        yield from _replay(events, walks.run(chat.responses_answer(final), self._scanner, prompt)[0])
 
 
 class _GuardedAsync:
@@ -106,10 +106,10 @@ class _GuardedAsync:
         endpoint = _endpoint(options, stream=stream)
         if endpoint is None:
             return await ask(options)
-        body, prompt = await chat.run_async(endpoint.request(options.json_data), self._scanner)
+        body, prompt = await walks.run_async(endpoint.request(options.json_data), self._scanner)
         answer = await ask(options.model_copy(update={"json_data": body}))
         if not stream:
-            return (await chat.run_async(endpoint.answer(answer), self._scanner, prompt))[0]
+            return (await walks.run_async(endpoint.answer(answer), self._scanner, prompt))[0]
         raw = answer._iterator
         safe = chat_chunks_async(raw, self._scanner, prompt) if "messages" in body else self._events(raw, prompt)
         answer._iterator = _closing_async(safe, raw)
@@ -117,7 +117,7 @@ class _GuardedAsync:
 
     async def _events(self, raw: AsyncIterator[Any], prompt: Any) -> AsyncIterator[Any]:
         events = [event async for event in raw]
-        final = (await chat.run_async(chat.responses_answer(_final(events)), self._scanner, prompt))[0]
+        final = (await walks.run_async(chat.responses_answer(_final(events)), self._scanner, prompt))[0]
         for event in _replay(events, final):
             yield event
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
-from scanner_client.integrations import chat
+from scanner_client.integrations import chat, walks
 
 if TYPE_CHECKING:
     from scanner_client import AsyncClient, Client, PromptAnalysis
@@ -20,7 +20,7 @@ def chat_chunks(raw: Iterator[Any], client: Client, prompt: PromptAnalysis | Non
     if first is not None:
         for text in client.stream_output(itertools.chain([first], texts), prompt=prompt or ""):
             yield stream.show(text)
-    yield from chat.run(stream.rest(), client, prompt)[0]
+    yield from walks.run(stream.rest(), client, prompt)[0]
 
 
 async def chat_chunks_async(
@@ -39,5 +39,5 @@ async def chat_chunks_async(
 
         async for text in client.stream_output(pieces(), prompt=prompt or ""):
             yield stream.show(text)
-    for chunk in (await chat.run_async(stream.rest(), client, prompt))[0]:
+    for chunk in (await walks.run_async(stream.rest(), client, prompt))[0]:
         yield chunk

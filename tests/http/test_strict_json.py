@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner_service.errors import InvalidRequest, Malformed
-from scanner_service.http import wire
+from scanner_service.http import strict_json, wire
 
 MARKER = "the-text-itself"
 
@@ -29,7 +29,7 @@ MARKER = "the-text-itself"
 )
 def test_a_wrong_field_is_named_by_its_path(body, path):
     with pytest.raises(InvalidRequest) as error:
-        wire.decode(body, wire.PromptRequest)
+        strict_json.decode(body, wire.PromptRequest)
     assert str(error.value) == path
 
 
@@ -49,7 +49,7 @@ def test_a_wrong_field_is_named_by_its_path(body, path):
 )
 def test_no_error_repeats_a_value(body):
     with pytest.raises((InvalidRequest, Malformed)) as error:
-        wire.decode(body.encode(), wire.PromptScanRequest)
+        strict_json.decode(body.encode(), wire.PromptScanRequest)
     assert MARKER not in str(error.value)
 
 
@@ -79,44 +79,44 @@ def test_no_error_repeats_a_value(body):
 def test_what_is_not_json_or_nested_too_deeply_is_malformed(body):
     for type_ in (wire.PromptRequest, wire.PromptsRequest):
         with pytest.raises(Malformed):
-            wire.decode(body, type_)
+            strict_json.decode(body, type_)
 
 
 @pytest.mark.parametrize("escaped", ["\\ud800", "a\\udc00b", "\\ude00\\ud83d", "\\uD800"])
 def test_half_a_surrogate_pair_is_the_fault_of_its_field(escaped):
-    request = wire.decode(b'{"prompt": "%s"}' % escaped.encode(), wire.PromptRequest)
+    request = strict_json.decode(b'{"prompt": "%s"}' % escaped.encode(), wire.PromptRequest)
     with pytest.raises(InvalidRequest, match=r"^`\$\.prompt`: holds half"):
-        wire.check_text(request.prompt, "$.prompt")
+        strict_json.check_text(request.prompt, "$.prompt")
 
 
 def test_a_bad_item_of_a_batch_leaves_the_others_readable():
-    request = wire.decode(b'{"prompts": ["\\ud800", 3, "fine", null, ["x"]]}', wire.PromptsRequest)
+    request = strict_json.decode(b'{"prompts": ["\\ud800", 3, "fine", null, ["x"]]}', wire.PromptsRequest)
     assert request.prompts[1:] == [3, "fine", None, ["x"]]
 
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_every_text_arrives_as_it_was_sent(text):
     body = {"prompt": text}
-    assert wire.decode(json.dumps(body).encode(), wire.PromptRequest).prompt == text
-    assert wire.decode(json.dumps(body, ensure_ascii=False).encode(), wire.PromptRequest).prompt == text
+    assert strict_json.decode(json.dumps(body).encode(), wire.PromptRequest).prompt == text
+    assert strict_json.decode(json.dumps(body, ensure_ascii=False).encode(), wire.PromptRequest).prompt == text
 
 
 @given(st.binary())
 def test_no_body_breaks_the_decoder(body):
     with pytest.raises((InvalidRequest, Malformed)):
-        wire.decode(body, wire.PromptRequest)
+        strict_json.decode(body, wire.PromptRequest)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t\r", "\u00a0\u2003\u3000"])
 def test_nothing_but_white_space_is_empty(text):
     with pytest.raises(InvalidRequest, match=r"^`\$\.prompt`: is empty"):
-        wire.check_text(text, "$.prompt")
-    wire.check_text(text, "$.prompt", may_be_empty=True)
+        strict_json.check_text(text, "$.prompt")
+    strict_json.check_text(text, "$.prompt", may_be_empty=True)
 
 
 @pytest.mark.parametrize("text", ["\x00", "a\x00b", "\u200b", "x", "\U0001f600"])
 def test_characters_that_cannot_be_seen_are_text(text):
-    wire.check_text(text, "$.prompt")
+    strict_json.check_text(text, "$.prompt")
 
 
 def test_an_error_reads_as_a_refusal():

@@ -1,0 +1,86 @@
+"""Bodies as types. Decoding is strict, and what is said of a wrong body names paths, never values."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from scanner_service.errors import InvalidRequest, Malformed
+
+T = TypeVar("T")
+
+
+def decode(body: bytes, type_: type[T]) -> T:
+    """
+    Decode a body.
+
+    Strings may hold lone surrogates afterwards: JSON can spell them, and only the field can be blamed for it
+    (see `check_text`).
+
+    Raises:
+        Malformed: if *body* is not JSON in UTF-8, or nested too deeply.
+        InvalidRequest: if it does not have the shape of *type_*; the message names the path.
+    """
+    try:
+        decoded: T = _decode(body, type_)
+    except msgspec.ValidationError as error:
+        problem = InvalidRequest(_name_path(str(error)))
+    except (UnicodeDecodeError, msgspec.DecodeError):
+        raise Malformed("the body is not JSON in UTF-8") from None
+    except RecursionError:
+        raise Malformed("the body is nested too deeply") from None
+    else:
+        return decoded
+    if type_ is not Any:  # the decoder stops at the first wrong field: what follows may not even be JSON
+        decode(body, Any)
+    raise problem
+
+
+def _decode(body: bytes, type_: Any) -> Any:
+    try:
+        return msgspec.json.decode(body, type=type_)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        if b"\\ud" not in body.lower():
+            raise
+        try:
+            content = json.loads(body)  # takes lone surrogates, which msgspec does not
+        except ValueError:
+            raise msgspec.DecodeError from None
+        return msgspec.convert(content, type_)
+
+
+def check_text(text: str, path: str, *, may_be_empty: bool = False) -> None:
+    """
+    Refuse what cannot be scanned.
+
+    Raises:
+        InvalidRequest: naming *path*, if *text* holds nothing but white space or is not Unicode text.
+    """
+    if not may_be_empty and not text.strip():
+        raise InvalidRequest(f"`{path}`: is empty")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"`{path}`: holds half of a surrogate pair, which is no character") from None
+
+
+_FIELD = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<name>.*?)`(?: - at `(?P<at>.*)`)?")
+_TYPE = re.compile(r"(?P<what>.*?)(?: - at `(?P<at>\$.*)`)?")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+def _name_path(message: str) -> str:
+    """*message* of the decoder with the path first. An unknown field is named only if its name is a harmless one."""
+    if match := _FIELD.fullmatch(message):
+        at, name = match["at"] or "$", match["name"]
+        if match["what"] == "missing required":
+            return f"`{at}.{name}`: is missing"
+        return f"`{at}.{name}`: unknown field" if _NAME.fullmatch(name) else f"`{at}`: has an unknown field"
+    match = _TYPE.fullmatch(message)
+    what, at = (match["what"], match["at"]) if match else ("wrong", "$")
+    return f"`{at or '$'}`: {what[:1].lower()}{what[1:]}"
