@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,8 @@ try:
     bind = read_bind(os.environ.get("SCANNER_BIND"))
     workers = read_workers(os.environ.get("SCANNER_WORKERS"))
 except ConfigError as error:
-    raise SystemExit(f"scanner-service: {error}") from None
+    print(f"scanner-service: {error}", file=sys.stderr)
+    raise SystemExit(2) from None
 
 wsgi_app = "scanner_service.asgi:app"
 worker_class = "asgi"

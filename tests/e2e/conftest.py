@@ -109,7 +109,7 @@ def _wait(server: Server) -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until:
         if server.process.poll() is not None:
-            raise RuntimeError(f"the server ended at start:\n{server.output}")
+            raise RuntimeError(f"the server ended at start with {server.process.returncode}:\n{server.output}")
         if match := re.search(r"Listening at: http://127\.0\.0\.1:(\d+)", server.output):
             server.port = int(match[1])
             try:

@@ -174,7 +174,7 @@ def test_a_unix_socket_is_for_its_group_only(tmp_path):
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_one_clear_line(tmp_path, environment, reason):
-    with pytest.raises(RuntimeError, match="the server ended at start") as error:
+    with pytest.raises(RuntimeError, match="the server ended at start with 2") as error:
         with running(tmp_path, configured(tmp_path, POLICIES) | environment):
             pass
     said = str(error.value).splitlines()[1:]
