@@ -39,7 +39,7 @@ def train(options: Namespace) -> object:
 def export(options: Namespace) -> object:
     from training import export as stage
 
-    return stage.run(options.work, options.out)
+    return stage.run(options.work, options.out, options.start, options.keep)
 
 
 def quantize(options: Namespace) -> object:
