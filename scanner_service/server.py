@@ -51,7 +51,7 @@ try:
     bind = read_bind(os.environ.get("SCANNER_BIND"))
     workers = read_workers(os.environ.get("SCANNER_WORKERS"))
 except ConfigError as error:
-    print(f"scanner-service: {error}", file=sys.stderr)
+    sys.stderr.write(f"scanner-service: {error}\n")
     raise SystemExit(2) from None
 
 wsgi_app = "scanner_service.asgi:app"
