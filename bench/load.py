@@ -9,8 +9,7 @@ that never come twice, so that no verdict comes from the cache:
   what is refused with 503 and how soon, and what `/healthz` takes beside it
 
 Writes `load.json` and, with matplotlib, `load.png` to `bench/results/`. With `--soak`, mixed load instead, see
-`bench.soak`. On a machine with few cores the callers compete with the workers, though at a lower priority: the column
-`caller` says for how much.
+`bench.soak`. On a machine with few cores the callers compete with the workers: the column `caller` says for how much.
 """
 
 from __future__ import annotations
@@ -43,7 +42,6 @@ TOKENS = (32, 256)
 RATES = (0.5, 0.9, 1.1, 1.5, 3.0)  # times the best throughput in turns
 OPEN_SECONDS = 1.5  # times as long as in turns: the queue has to fill first
 HEALTHZ_AIM_MS = 20.0
-CALLERS_NICE = 10  # they stand for other machines, and should not take the processor from the workers
 
 Row = dict[str, Any]
 
@@ -95,12 +93,11 @@ class Bench:
     Args:
         server: that is loaded.
         key: its API key.
-        pool: a process for the callers.
-        probe: a process that asks whether the server lives.
+        pool: processes for the callers.
     """
 
-    def __init__(self, server: Server, key: str, pool: ProcessPoolExecutor, probe: ProcessPoolExecutor) -> None:
-        self._server, self._key, self._pool, self._probe = server, key, pool, probe
+    def __init__(self, server: Server, key: str, pool: ProcessPoolExecutor) -> None:
+        self._server, self._key, self._pool = server, key, pool
 
     def in_turns(self, texts: callers.Texts, concurrency: int, seconds: float) -> Row:
         """One level of concurrency."""
@@ -113,7 +110,7 @@ class Bench:
         """One rate, beside `/healthz`."""
         before = self._server.cpu_seconds()
         call = self._pool.submit(callers.at_rate, self._server.port, self._key, texts, rate, seconds)
-        alive = self._probe.submit(callers.is_alive, self._server.port, seconds).result()
+        alive = self._pool.submit(callers.is_alive, self._server.port, seconds).result()
         cores = self._cores(before, seconds)
         seen = call.result()
         return {
@@ -132,14 +129,10 @@ def measure(workers: Sequence[int], concurrency: Sequence[int], seconds: float) 
     """One result for each number of workers and length of texts."""
     words, key = one_token_words(), secrets.token_urlsafe(24)
     levels = len(workers) * len(TOKENS) * (len(concurrency) + len(RATES))
-    with (
-        ProcessPoolExecutor(1, get_context("spawn"), os.nice, (CALLERS_NICE,)) as pool,
-        ProcessPoolExecutor(1, get_context("spawn")) as probe,
-        tqdm(total=levels, unit="level") as progress,
-    ):
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool, tqdm(total=levels, unit="level") as progress:
         for count in workers:
             with serve(key, {"SCANNER_WORKERS": str(count)}) as server:
-                bench = Bench(server, key, pool, probe)
+                bench = Bench(server, key, pool)
                 for tokens in TOKENS:
                     texts = callers.Texts(words, tokens)
                     result: Row = {"workers": count, "tokens": tokens, "in_turns": [], "at_rate": []}
