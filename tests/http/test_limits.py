@@ -138,6 +138,45 @@ def test_work_whose_caller_is_gone_is_cancelled():
     asyncio.run(run())
 
 
+def test_a_task_whose_caller_has_gone_can_go_on():
+    async def run():
+        with pytest.raises(CallerGone):
+            await unless_gone(asyncio.sleep(10), receiver(then=GONE))
+        await asyncio.sleep(0.01)  # to count and to log, for one
+        return asyncio.current_task().cancelling()
+
+    assert asyncio.run(run()) == 0
+
+
+def test_a_caller_who_goes_after_the_work_is_done_cancels_nothing():
+    async def run():
+        gone = asyncio.Event()
+
+        async def receive():
+            await gone.wait()
+            return GONE
+
+        async def work():
+            gone.set()
+            return "done"
+
+        assert await unless_gone(work(), receive) == "done"
+        await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+
+
+def test_who_cancels_the_task_is_not_told_of_a_caller():
+    async def run():
+        task = asyncio.ensure_future(unless_gone(asyncio.sleep(10), receiver()))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+
+
 def test_work_that_ends_gives_its_result_or_its_error():
     async def work(fails):
         await asyncio.sleep(0)
