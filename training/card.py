@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from training import plots
 from training.rows import read_rows
 from training.sources import Split
 
@@ -17,6 +16,8 @@ TEXT = Path(__file__).with_name("card.md")
 
 def run(work: Path, out: Path, results: Path, split: Split) -> Path:
     """Writes `README.md` and the plots into the model's folder."""
+    from training import plots  # needs matplotlib, the rest does not
+
     evaluation, calibration, quantization = (
         json.loads((results / f"guard_{name}.json").read_text(encoding="utf-8"))
         for name in ("evaluation", "calibration", "quantization")
