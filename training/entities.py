@@ -16,7 +16,7 @@ from training.names import Names
 from training.rows import ENTITIES, Row, Tagged
 
 Span = tuple[int, int, str]
-SLOTS = ("nlu_evaluation_slots", "restaurant8k_slots")  # only what a dialogue asks for is marked in them
+DIALOGUES = ("nlu_evaluation_slots", "restaurant8k_slots")  # only what was asked for is marked in them
 _SLOT = re.compile(r"\{([A-Z]+)\}")
 MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -78,7 +78,7 @@ def generated(rows: Sequence[Row], rng: random.Random, count: int) -> Iterator[T
     for piece in rng.sample(pieces, min(count // 3, len(pieces))):
         maybe_dated = re.search(r"\b(19|20)\d\d\b", piece)
         yield Tagged(piece, "entity_free", (), frozenset(ENTITIES) - ({"DATE", "PERSON"} if maybe_dated else set()))
-    naming = [row for row in rows if isinstance(row, Tagged) and row.spans and row.source not in SLOTS]
+    naming = [row for row in rows if isinstance(row, Tagged) and row.spans and row.source not in DIALOGUES]
     for row in rng.sample(naming, min(2 * count, len(naming))):
         yield closed_up(renamed(row, names, rng))
 
