@@ -21,6 +21,38 @@ MANY_PIECES = 1024
 MIN_PIECE_BYTES = 8
 
 
+class PromisedWorker:
+    """
+    A worker as one connection sees it: alive as long as the connection has been promised to be kept.
+
+    gunicorn looks whether its worker is alive when it announces that a connection is kept, and again before it waits
+    for the next request. A `SIGTERM` between the two would close a connection on which that request may be under way.
+
+    Attributes:
+        promised: whether the last answer said that the connection is kept, and nothing was asked since.
+    """
+
+    __slots__ = ("_worker", "promised")
+
+    def __init__(self, worker: Any) -> None:
+        object.__setattr__(self, "_worker", worker)
+        object.__setattr__(self, "promised", False)
+
+    @property
+    def alive(self) -> bool:
+        """As above."""
+        return self.promised or bool(self._worker.alive)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._worker, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "promised":
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._worker, name, value)
+
+
 class BoundedProtocol(ASGIProtocol):  # type: ignore[misc]
     """
     gunicorn's protocol with four bounds, without which a caller that has no credential could use up every file handle,
@@ -28,11 +60,16 @@ class BoundedProtocol(ASGIProtocol):  # type: ignore[misc]
 
     It hangs up on connections over `worker_connections`, which the `asgi` worker does not look at, on those whose first
     header has not arrived after `HEADER_SECONDS`, and on those whose bodies come in many tiny pieces; and it holds less
-    of each. It relies on names inside gunicorn and asyncio; `tests/e2e` would tell.
+    of each. And what it promised to keep it keeps, also when its worker is told to stop: the next answer is the last,
+    and says so. It relies on names inside gunicorn and asyncio; `tests/e2e` would tell.
     """
 
     _pieces = 0
     _bytes = 0
+
+    def __init__(self, worker: Any) -> None:
+        super().__init__(worker)
+        self.worker = PromisedWorker(worker)
 
     def connection_made(self, transport: Any) -> None:
         """Count the connection, and start the clock."""
@@ -48,6 +85,14 @@ class BoundedProtocol(ASGIProtocol):  # type: ignore[misc]
         if hasattr(self, "_patience"):
             self._patience.cancel()
         super().connection_lost(exc)
+
+    async def _serve_http_request(self, *arguments: Any) -> Any:
+        self.worker.promised = False
+        return await super()._serve_http_request(*arguments)
+
+    def _send_response_start(self, *arguments: Any, close: bool = False) -> None:
+        self.worker.promised = not close
+        super()._send_response_start(*arguments, close=close)
 
     def _on_body(self, chunk: bytes) -> None:
         self._pieces += 1

@@ -1,0 +1,77 @@
+import asyncio
+from types import SimpleNamespace
+
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+
+from scanner_service.connections import BoundedProtocol, PromisedWorker
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
+
+
+def make_worker(app):
+    cfg = Config()
+    cfg.set("keepalive", 5)
+    return SimpleNamespace(
+        cfg=cfg,
+        log=Logger(cfg),
+        asgi=app,
+        loop=asyncio.get_running_loop(),
+        alive=True,
+        nr=0,
+        nr_conns=0,
+        max_requests=1000,
+        worker_connections=10,
+        state={},
+    )
+
+
+async def answers(stop_after):
+    """The heads of two answers on one connection, whose worker is told to stop at the end of request *stop_after*."""
+    count = 0
+
+    async def app(scope, receive, send):
+        nonlocal count
+        count += 1
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+        if count == stop_after:
+            worker.alive = False
+
+    worker = make_worker(app)
+    server = await worker.loop.create_server(lambda: BoundedProtocol(worker), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    heads = []
+    for _ in range(2):
+        writer.write(REQUEST)
+        heads.append((await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).lower())
+        assert await reader.readexactly(2) == b"ok"
+    rest = await asyncio.wait_for(reader.read(), 5) if not worker.alive else None
+    writer.close()
+    server.close()
+    await asyncio.sleep(0.05)
+    assert worker.nr_conns == 0
+    return heads, rest
+
+
+def test_a_worker_that_is_told_to_stop_keeps_its_promise_of_one_more_request():
+    (first, last), rest = asyncio.run(answers(stop_after=1))
+    assert b"connection: close" not in first
+    assert b"connection: close" in last
+    assert rest == b"", "and hangs up then"
+
+
+def test_a_worker_that_goes_on_keeps_its_connections():
+    (first, second), _ = asyncio.run(answers(stop_after=0))
+    assert b"connection: close" not in first + second
+
+
+def test_what_a_connection_counts_is_counted_by_its_worker():
+    real = SimpleNamespace(alive=True, nr=0)
+    seen = PromisedWorker(real)
+    seen.nr += 1
+    seen.promised = True
+    seen.alive = False
+    assert (real.nr, real.alive, seen.alive) == (1, False, True)
+    seen.promised = False
+    assert not seen.alive
