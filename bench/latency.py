@@ -1,8 +1,9 @@
 """
-Where the time of a request goes: `python -m bench.latency [--repeat N]`.
+Where the time of a request goes: `python -m bench.latency [--repeat N] [--pause MILLISECONDS]`.
 
 Starts the real server with the shipped policy as a child process and asks it over one connection, one request after
-another, with texts of 16 to 4,096 tokens. Medians, in milliseconds:
+another, with texts of 16 to 4,096 tokens. The server counts and logs when an answer is out, so who asks again at once,
+without a pause, also waits for that. Medians, in milliseconds:
 
 * tokenize, infer: the two halves of the model's work on the raw text, measured here, without the server
 * scan: `Engine.scan` inside the server, with every rule of the policy and with the texts it decodes
@@ -99,8 +100,9 @@ def text_of(tokens: int, model: Classifier) -> str:
     return " ".join(words[: fitting - 1])
 
 
-def ask(connection: socket.socket, port: int, key: str, text: str) -> tuple[float, float, float]:
-    """Milliseconds of the scan, of the rest of the application, and of what else the caller waited for."""
+def ask(connection: socket.socket, port: int, key: str, text: str, pause_ms: float) -> tuple[float, float, float]:
+    """After a pause: milliseconds of the scan, of the rest of the application, and of what else the caller waited."""
+    time.sleep(pause_ms / 1000)
     body = msgspec.json.encode({"prompt": text})
     head = (
         f"POST /analyze/prompt HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
@@ -131,7 +133,9 @@ def timed(call: Any, *arguments: Any) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
     parser.add_argument("--repeat", type=int, default=40, help="requests of each length")
-    repeat = parser.parse_args().repeat
+    parser.add_argument("--pause", type=float, default=5.0, help="milliseconds before each (default: %(default)s)")
+    options = parser.parse_args()
+    repeat = options.repeat
     assembly = assemble(os.environ)
     name = assembly.models[0]
     manifest = assembly.manifest
@@ -143,8 +147,8 @@ def main() -> None:
         for wanted in TOKENS:
             text = text_of(wanted, model)
             reading = model.read(text)
-            ask(connection, port, key, text)
-            answers = [ask(connection, port, key, text) for _ in range(repeat)]
+            ask(connection, port, key, text, options.pause)
+            answers = [ask(connection, port, key, text, options.pause) for _ in range(repeat)]
             tokenize = statistics.median(timed(model.read, text) for _ in range(repeat))
             rows = [reading.rows[at : at + 4] for at in range(0, len(reading.rows), 4)]  # as the batcher does
             infer = statistics.median(

@@ -16,10 +16,13 @@ import numpy as np
 from bench import metrics
 from training import choice, mixture, tokens, train, unseen
 from training.batches import batches, encode
+from training.contradicted import contradicted
 from training.rows import Attack, Row, Tagged, Toxic, read_rows
 from training.sources import Table
 from training.spans import decode
-from training.trainer import SEED, Trainer
+from training.start import weights
+from training.teach import taught
+from training.trainer import CONTINUED, SEED, Trainer
 
 PENALTY = 0.15  # of windows, as the shipped model has it
 LIMIT = 100  # texts of each unseen source and label
@@ -27,17 +30,32 @@ LIMIT = 100  # texts of each unseen source and label
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Which rows it keeps, how often their form is changed, which share of tokens is hidden, and what it trains."""
+    """What a training is without, or has in addition.
+
+    It keeps some rows, changes the form of some (`disturbed` times as many as the mixture says), hides a share of the
+    tokens, trains some heads, also `learns` sources that are held out otherwise, is not measured on those it `spares`,
+    has some of the layers, `scale` times as many rows, goes on from the weights of `start`, is taught by it, or drops
+    what the other fold's model contradicts.
+    """
 
     keeps: Callable[[Row], bool] = lambda row: True
-    disturbed: float = 1.0  # times what the mixture says
+    disturbed: float = 1.0
     unknown: float | None = None
     heads: tuple[str, ...] = ("injection", "toxicity", "entities")
+    learns: tuple[str, ...] = ()
+    spares: tuple[str, ...] = ()
+    layers: tuple[int, ...] = ()
+    scale: float = 1.0
+    goes_on: bool = False
+    taught: bool = False
+    drops_contradicted: bool = False
 
 
 def without(*sources: str) -> Variant:
     return Variant(lambda row: row.source not in sources)
 
+
+NON_COMMERCIAL = ("alpaca", "code_alpaca", "asb_composed", "harmful_requests", "conll2003_en", "wikineural_en")
 
 VARIANTS: Mapping[str, Variant] = {
     "everything": Variant(),
@@ -49,33 +67,66 @@ VARIANTS: Mapping[str, Variant] = {
     "no hard negatives": Variant(lambda row: not (isinstance(row, Attack) and row.kind == "hard_negative")),
     "no changed forms": Variant(disturbed=0.0),
     "no hidden tokens": Variant(unknown=0.0),
+    "no contradicted rows": Variant(drops_contradicted=True),
+    "three layers": Variant(layers=(0, 2, 4)),
+    "three layers, taught by the shipped model": Variant(layers=(0, 2, 4), taught=True),
+    "six layers, taught by the shipped model": Variant(taught=True),
+    "the shipped model": Variant(goes_on=True, scale=0.0),
+    "the shipped model, gone on with entities alone": Variant(
+        lambda row: isinstance(row, Tagged), heads=("entities",), goes_on=True, scale=8.0, unknown=0.0
+    ),
+    "everything, fewer sources measured": Variant(spares=NON_COMMERCIAL),
+    "non-commercial sources too, fewer sources measured": Variant(learns=NON_COMMERCIAL, spares=NON_COMMERCIAL),
 }
 
 
-def run(work: Path, results: Path, table: Table, scale: float, processes: int) -> dict[str, dict[str, float]]:
-    """Trains and measures what `guard_ablations.json` does not have yet, and writes each as it ends."""
+def run(
+    work: Path, results: Path, table: Table, scale: float, processes: int, start: Path | None
+) -> dict[str, dict[str, float]]:
+    """Trains and measures what `guard_ablations.json` does not have yet, and writes each as it ends.
+
+    Variants that go on from a model, or are taught by one, need `start`.
+    """
     target = results / "guard_ablations.json"
     found: dict[str, dict[str, float]] = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}
     rows = read_rows(work / "rows" / "train.jsonl.gz") + read_rows(work / "rows" / "generated.jsonl.gz")
+    hidden = unseen.rows(work)
     for name, variant in VARIANTS.items():
-        if name not in found:
-            trainer = trained([row for row in rows if variant.keeps(row)], variant, table, scale, processes)
-            found[name] = measured(trainer, unseen.rows(work), variant.heads)
+        if name not in found and (start or not (variant.goes_on or variant.taught)):
+            kept = [row for row in rows if variant.keeps(row)] + [row for row in hidden if row.source in variant.learns]
+            trainer = trained(kept, variant, table, scale * variant.scale, processes, start)
+            found[name] = measured(trainer, [row for row in hidden if row.source not in variant.spares], variant.heads)
             trainer.crew.close()
             print(json.dumps({name: found[name]}), flush=True)
             target.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return found
 
 
-def trained(rows: Sequence[Row], variant: Variant, table: Table, scale: float, processes: int) -> Trainer:
-    """One round from the pretrained encoder."""
-    trainer = Trainer("cpu", processes)
+def trained(
+    rows: Sequence[Row], variant: Variant, table: Table, scale: float, processes: int, start: Path | None
+) -> Trainer:
+    """One round, from the pretrained encoder or from *start*."""
+    if variant.drops_contradicted:
+        fold = VARIANTS["injection alone"]
+        published = {source.file for source in table.sources}
+        judged = [row for row in rows if row.source in published]
+        wrong = contradicted(judged, lambda part: trained(part, fold, table, scale, processes, None))
+        print(f"{len(wrong)} rows are contradicted", flush=True)
+        rows = [row for row in rows if row.text not in wrong]
+    trainer = Trainer("cpu", processes, variant.layers)
+    if start and variant.goes_on:
+        trainer.begin(weights(start))
+        trainer.slow_down(CONTINUED)
     shares = {name: share * variant.disturbed for name, share in mixture.DISTURBED.items()}
     drawn = mixture.draw(rows, mixture.weights(table), 0, SEED, scale, shares)
-    made = batches(encode(drawn, tokens.build(), choice.by_wording, SEED), SEED)
+    samples = encode(drawn, tokens.build(), choice.by_wording, SEED)
+    if start and variant.taught:
+        teacher = Trainer("cpu", 1)
+        teacher.begin(weights(start))
+        samples = taught(samples, teacher)
     if variant.unknown is not None:
         trainer.unknown = variant.unknown
-    train.one_round(trainer, made, 0, 1, 0, None, {})
+    train.one_round(trainer, batches(samples, SEED), 0, 1, 0, None, {})
     return trainer
 
 
@@ -88,7 +139,7 @@ def measured(trainer: Trainer, rows: Sequence[Row], heads: Sequence[str]) -> dic
 def injection(trainer: Trainer, rows: Sequence[Row]) -> dict[str, float]:
     samples = unseen.injection(rows, LIMIT, calibration=False)
     scores = {(s.source, s.label): [score(trainer, "injection", text) for text in s.texts] for s in samples}
-    pool = [x for name in unseen.ORDINARY for x in scores[name, 0]]
+    pool = [x for name in unseen.ORDINARY for x in scores.get((name, 0), [])]
     attacks = {name: found for (name, label), found in scores.items() if label}
     buried = attacks.pop("buried_in_documents")
     hard = [x for name in unseen.HARD for x in scores[name, 0]]

@@ -72,7 +72,8 @@ def card(options: Namespace) -> object:
 def ablate(options: Namespace) -> object:
     from training import ablate as stage
 
-    return stage.run(options.work, options.results, sources.read_table(), options.scale, options.processes)
+    table = sources.read_table()
+    return stage.run(options.work, options.results, table, options.scale, options.processes, options.start)
 
 
 STAGES: Mapping[str, Callable[[Namespace], object]] = {

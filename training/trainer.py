@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.batches import Sample, forget
 from training.crew import Crew
@@ -29,11 +29,14 @@ NOMINAL = {"injection": 32, "toxicity": 32, "entities": 64}  # rows of a batch w
 class Trainer:
     """Model, masters, optimizer and average, as one thing that can be saved."""
 
-    def __init__(self, device: str, processes: int) -> None:
+    def __init__(self, device: str, processes: int, layers: Sequence[int] | None = None) -> None:
+        """`layers` chooses those of the pretrained encoder that are kept."""
         torch.manual_seed(SEED)
         self.device = device
         self.unknown = UNKNOWN
         model = pretrained().to(device)
+        if layers:
+            model.encoder.layers = nn.ModuleList(model.encoder.layers[i] for i in layers)
         model.encoder.words.weight.requires_grad_(requires_grad=False)
         trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self.masters = {name: p.detach().clone().float() for name, p in trained.items()}

@@ -132,18 +132,21 @@ async def unless_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T:
     Raises:
         CallerGone: if that happens first.
     """
-    wanted = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnect(receive))
+    here = asyncio.current_task()
+    assert here is not None  # noqa: S101 - a coroutine runs in a task
+    # As `asyncio.timeout` does it: the work needs no task of its own, and no further turns of the loop.
+    watcher = asyncio.ensure_future(_cancel_when_gone(here, receive))
     try:
-        await asyncio.wait({wanted, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if wanted.done():
-            return wanted.result()
-        raise CallerGone("the caller hung up")
+        return await work
+    except asyncio.CancelledError:
+        if watcher.done() and not watcher.cancelled() and here.uncancel() == 0:
+            raise CallerGone("the caller hung up") from None
+        raise
     finally:
-        wanted.cancel()
-        gone.cancel()
+        watcher.cancel()
 
 
-async def _disconnect(receive: Receive) -> None:
+async def _cancel_when_gone(task: asyncio.Task[Any], receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+    task.cancel()

@@ -35,21 +35,18 @@ ONE_ROW = 1
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """The rows of one text. `taken` belongs to the event loop, `outputs` to the thread."""
+    """The rows of one text, of so many tokens each. `taken` belongs to the event loop, `outputs` to the thread."""
 
     rows: Ints
     finish: Callable[[Outputs], Any]
     done: asyncio.Future[Any]
+    tokens: int
     taken: int = 0
     outputs: list[Outputs] = field(default_factory=list)
 
     @property
     def left(self) -> int:
         return len(self.rows) - self.taken
-
-    @property
-    def tokens(self) -> int:
-        return len(self.rows[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +107,14 @@ class Batcher:
         """
         if self._closed or self.queued_rows + len(rows) > self._max_queued_rows:
             raise Overloaded("too many windows wait for the model")
-        job = _Job(rows, finish, asyncio.get_running_loop().create_future())
+        job = _Job(rows, finish, asyncio.get_running_loop().create_future(), tokens=rows.shape[1])
         self._fresh.append(job)
         self._awake.set()
         try:
             return await job.done  # type: ignore[no-any-return]
         finally:
-            self._forget({job})
+            if job.left:
+                self._forget({job})
 
     async def aclose(self) -> None:
         """Let the run in progress end, and refuse what waits."""
@@ -154,8 +152,8 @@ class Batcher:
             return []
         tokens = queue[0].tokens
         room = max(1, self._max_run_tokens // tokens)
-        counts = _dealt([job.left for job in queue if job.tokens == tokens][:room], room)
-        jobs = [job for job in queue if job.tokens == tokens][: len(counts)]
+        jobs = [job for job in queue if job.tokens == tokens][:room]
+        counts = _dealt([job.left for job in jobs], room)
         self._forget(set(jobs))
         shares = []
         for job, count in zip(jobs, counts, strict=True):
