@@ -19,7 +19,9 @@ def taught(samples: Sequence[Sample], teacher: Trainer) -> list[Sample]:
     for head in sorted({sample.head for sample in samples}):
         own = [sample for sample in samples if sample.head == head]
         logits = teacher.logits([sample.ids for sample in own], head)
-        made += [replace(s, target=_target(head, each), hidden=frozenset()) for s, each in zip(own, logits, strict=True)]
+        made += [
+            replace(s, target=_target(head, each), hidden=frozenset()) for s, each in zip(own, logits, strict=True)
+        ]
     return made
 
 
