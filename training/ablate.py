@@ -177,8 +177,8 @@ def entities(trainer: Trainer, rows: Sequence[Row]) -> dict[str, float]:
         for row in texts:
             encoding = tokens.build().encode(row.text)
             if len(encoding.ids) <= tokens.WINDOW - 2:
-                tags = trainer.logits([tokens.framed(encoding.ids)], "entities")[0][1:-1].argmax(-1).tolist()
-                guess.append({s for s in decode(tags, encoding.offsets, row.text) if s[2] in row.annotated})
+                logits = trainer.logits([tokens.framed(encoding.ids)], "entities")[0][1:-1].numpy()
+                guess.append({s for s in decode(logits, encoding.offsets, row.text) if s[2] in row.annotated})
                 gold.append(set(row.spans))
         for kind, figures in metrics.span_f1(gold, guess).items():
             found.setdefault(f"{kind} F1", []).append(figures["f1"])

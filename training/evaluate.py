@@ -155,7 +155,7 @@ def entities(model: Model, groups: dict[str, list[Tagged]]) -> dict[str, Any]:
         for row, encoding, parts in zip(found, model.encode([row.text for row in found]), logits, strict=True):
             if len(parts) > 1:
                 continue  # sentences fit one window; the service joins windows, this stage measures the head
-            spans = decode(parts[0].argmax(-1).tolist(), encoding.offsets, row.text)
+            spans = decode(parts[0], encoding.offsets, row.text)
             guess.append({span for span in spans if span[2] in row.annotated})
             gold.append({span for span in row.spans if span[2] in ENTITIES})
         report[name] = metrics.span_f1(gold, guess)

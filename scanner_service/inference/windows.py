@@ -13,7 +13,8 @@ scale times ln n. A text of one window pays nothing; a true attack has logits th
 the logit is that of the label against all others: the logarithm of p / (1 - p).
 
 A token classifier tags each token once, in the window in which it is farther from the border. The first piece of a
-word speaks for the word, and no penalty is due: each entity is a finding of its own.
+word speaks for the word, `inference.tags` makes sense of the words together, and no penalty is due: each entity is a
+finding of its own.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner_service.inference.manifest import UNINTELLIGIBLE, Head
+from scanner_service.inference.tags import likeliest
 from scanner_service.inference.tokenizer import Ints, Tokens
 from scanner_service.scanner import Prediction
 from scanner_service.text import Span
@@ -122,7 +124,7 @@ def token_predictions(head: Head, logits: Floats, tokens: Tokens, at: Ints) -> l
     words = _softmax(_joined(logits, at)[first] / head.temperature)
     names = ["O", *sorted(head.names())]
     name_of = np.array([names.index(label.removeprefix("B-").removeprefix("I-")) for label in head.labels])
-    best = words.argmax(axis=1)
+    best = likeliest(words, head.labels)
     name = name_of[best]
     if not name.any():  # the usual case
         return []
