@@ -32,6 +32,7 @@ from training.rows import TOXICITY, Attack, Row, Toxic
 SEED = 20
 NEEDED_NEGATIVES = 100  # below this a source's false-positive rates are measured on those of all sources together
 RESAMPLES = 200
+SENTENCES = 3  # for each text of the others: they are short, and have an entity or two
 ENTITY_LABELS = ("PERSON", "LOCATION", "ORGANIZATION")
 Table = dict[str, dict[str, object]]
 
@@ -49,7 +50,7 @@ def main() -> None:
             "injection": injection(shipped, rows, asked.limit),
             "obfuscations": obfuscations(shipped, rows, asked.limit),
             "toxicity": toxicity(shipped, rows, asked.limit),
-            "entities": entities(shipped, rows, asked.limit),
+            "entities": entities(shipped, rows, SENTENCES * asked.limit),
             "personal data in made-up documents": personal_data(shipped, asked.limit),
         }
     for title, table in figures.items():
