@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from scanner_service import logs, traces
+from scanner_service import garbage, logs, traces
 from scanner_service.accepted import Accepted
 from scanner_service.audit import record
 from scanner_service.engine import Engine
@@ -113,9 +112,13 @@ class Service:
         try:
             await pool.start()
             metrics.show_models({name: model.digest for name, model in pool.info.items()})
-            gc.collect()
-            gc.freeze()  # what is loaded stays: full collections need not look through it again and again
-            tasks = [asyncio.create_task(work) for work in (_sample(pool, metrics), reloading.watch())]
+            garbage.begin()
+            works = (
+                _sample(pool, metrics),
+                reloading.watch(),
+                garbage.collect(lambda: not any(pool.queued_windows.values())),
+            )
+            tasks = [asyncio.create_task(work) for work in works]
             yield
             for task in tasks:
                 task.cancel()
