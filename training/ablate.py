@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import metrics
-from training import choice, mixture, tokens, train, unseen
+from training import choice, coteach, mixture, tokens, train, unseen
 from training.batches import batches, encode
 from training.contradicted import contradicted
 from training.rows import Attack, Row, Tagged, Toxic, read_rows
@@ -34,8 +34,8 @@ class Variant:
 
     It keeps some rows, changes the form of some (`disturbed` times as many as the mixture says), hides a share of the
     tokens, trains some heads, also `learns` sources that are held out otherwise, is not measured on those it `spares`,
-    has some of the layers, `scale` times as many rows, goes on from the weights of `start`, is taught by it, or drops
-    what the other fold's model contradicts.
+    has some of the layers, `scale` times as many rows, goes on from the weights of `start`, is taught by it, drops
+    what the other fold's model contradicts, or is one of two models that teach each other.
     """
 
     keeps: Callable[[Row], bool] = lambda row: True
@@ -49,6 +49,7 @@ class Variant:
     goes_on: bool = False
     taught: bool = False
     drops_contradicted: bool = False
+    co_taught: bool = False
 
 
 def without(*sources: str) -> Variant:
@@ -68,6 +69,7 @@ VARIANTS: Mapping[str, Variant] = {
     "no changed forms": Variant(disturbed=0.0),
     "no hidden tokens": Variant(unknown=0.0),
     "no contradicted rows": Variant(drops_contradicted=True),
+    "injection alone, co-taught": Variant(lambda row: isinstance(row, Attack), heads=("injection",), co_taught=True),
     "three layers": Variant(layers=(0, 2, 4)),
     "three layers, taught by the shipped model": Variant(layers=(0, 2, 4), taught=True),
     "six layers, taught by the shipped model": Variant(taught=True),
@@ -126,7 +128,10 @@ def trained(
         samples = taught(samples, teacher)
     if variant.unknown is not None:
         trainer.unknown = variant.unknown
-    train.one_round(trainer, batches(samples, SEED), 0, 1, 0, None, {})
+    if variant.co_taught:
+        coteach.one_round(trainer, Trainer("cpu", 1, seed=SEED + 1), batches(samples, SEED))
+    else:
+        train.one_round(trainer, batches(samples, SEED), 0, 1, 0, None, {})
     return trainer
 
 

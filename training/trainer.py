@@ -29,9 +29,9 @@ NOMINAL = {"injection": 32, "toxicity": 32, "entities": 64}  # rows of a batch w
 class Trainer:
     """Model, masters, optimizer and average, as one thing that can be saved."""
 
-    def __init__(self, device: str, processes: int, layers: Sequence[int] | None = None) -> None:
+    def __init__(self, device: str, processes: int, layers: Sequence[int] | None = None, seed: int = SEED) -> None:
         """`layers` chooses those of the pretrained encoder that are kept."""
-        torch.manual_seed(SEED)
+        torch.manual_seed(seed)
         self.device = device
         self.unknown = UNKNOWN
         model = pretrained().to(device)
