@@ -68,6 +68,8 @@ class View:
     def _source(self, start: int, end: int) -> tuple[int, int]:
         if end - start == 1:
             return self.starts[start], self.ends[start]
+        if start < end and isinstance(self.starts, range):
+            return self.starts[start], self.ends[end - 1]
         if start < end:
             return min(self.starts[start:end]), max(self.ends[start:end])
         at = self.starts[start] if start < len(self.text) else (self.ends[-1] if self.text else 0)

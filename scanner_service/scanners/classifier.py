@@ -43,8 +43,10 @@ class Classifier:
         for need in self.needs:
             for view, predictions in context.predictions[need]:
                 for prediction in predictions:
+                    if prediction.label not in self.labels:
+                        continue
                     key = (prediction.label, prediction.span.of(view.text))
-                    if prediction.label in self.labels and key not in seen:
+                    if key not in seen:
                         seen.add(key)
                         yield Finding(prediction.label, prediction.score, view.to_original(prediction.span), need.view)
 
