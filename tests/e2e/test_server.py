@@ -107,7 +107,8 @@ def test_a_saturated_server_turns_away_at_once_and_stays_alive(tmp_path):
         assert all(response.status_code == 200 for response, _ in alive)
         assert statistics.median(seconds for _, seconds in alive) < 0.020
         assert len(refused) > 8
-        assert statistics.median(seconds for _, seconds in refused) < 0.1
+        # A place would be free after a second or two; the clients of 24 threads take a while themselves.
+        assert statistics.median(seconds for _, seconds in refused) < 0.5
         for response, _ in refused:
             assert (response.headers["retry-after"], response.json()["is_valid"]) == ("7", False)
             assert response.json()["error"]["code"] == "overloaded"
