@@ -3,7 +3,7 @@ Where the time of a request goes: `python -m bench.latency [--repeat N] [--pause
 
 Starts the real server with the shipped policy as a child process and asks it over one connection, one request after
 another, with texts of 16 to 4,096 tokens. The server counts and logs when an answer is out, so who asks again at once,
-without a pause, also waits for that. Medians, in milliseconds:
+without a pause, also waits for that; after a longer one, both sides have to wake up. Medians, in milliseconds:
 
 * tokenize, infer: the two halves of the model's work on the raw text, measured here, without the server
 * scan: `Engine.scan` inside the server, with every rule of the policy and with the texts it decodes
@@ -133,7 +133,7 @@ def timed(call: Any, *arguments: Any) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
     parser.add_argument("--repeat", type=int, default=40, help="requests of each length")
-    parser.add_argument("--pause", type=float, default=5.0, help="milliseconds before each (default: %(default)s)")
+    parser.add_argument("--pause", type=float, default=1.0, help="milliseconds before each (default: %(default)s)")
     options = parser.parse_args()
     repeat = options.repeat
     assembly = assemble(os.environ)
