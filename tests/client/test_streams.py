@@ -111,14 +111,16 @@ def serving(told: StreamServer, tls: ssl.SSLContext | None = None, socket: str |
 
     async def stop() -> None:
         server.close()
-        await asyncio.sleep(0.05)  # a connection that is being accepted would be lost to a cancelled task, unclosed
+        await asyncio.sleep(0.05)
+        while any("_accept" in repr(task.get_coro()) for task in asyncio.all_tasks()):
+            await asyncio.sleep(0.01)  # what is being accepted would be lost to a cancelled task, unclosed
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for writer in told.writers:
             writer.transport.abort()
-        await asyncio.sleep(0.01)  # connections are let go of in the turns of the loop after their closing
+        await asyncio.sleep(0.05)  # connections are let go of in the turns of the loop after their closing
 
     try:
         yield f"unix://{socket}" if socket else f"http://localhost:{port}"
