@@ -120,6 +120,7 @@ def serving(told: StreamServer, tls: ssl.SSLContext | None = None, socket: str |
         await asyncio.gather(*tasks, return_exceptions=True)
         for writer in told.writers:
             writer.transport.abort()
+        await asyncio.gather(*(writer.wait_closed() for writer in told.writers), return_exceptions=True)
         await asyncio.sleep(0.05)  # connections are let go of in the turns of the loop after their closing
 
     try:
