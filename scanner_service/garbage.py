@@ -6,9 +6,9 @@ import asyncio
 import gc
 from collections.abc import Callable
 
-# A look takes as long as there are objects, and everybody waits for it: 20 to 50 ms with the 256 requests in flight
-# that a full worker has, several times a second as Python has it by default. Little depends on it, the connections
-# that were closed above all; so it is done in quiet moments, and otherwise after so many objects: some 10 MB.
+# A look takes the longer the more objects there are, and everybody waits for it; by default Python looks several times
+# a second in a worker that is full of requests. Little depends on it, the connections that were closed above all; so it
+# is done in quiet moments, and otherwise after so many new objects.
 THRESHOLDS = (100_000, 1, 1)
 
 SECONDS = 1.0  # between looks at what is young

@@ -143,7 +143,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        # Twenty of these for every answer: looking a series up takes as long as counting.
+        # Twenty of these for every answer, hence not looked up each time.
         self._duration, self._stage = cache(durations.labels), cache(stages.labels)
 
     def count(self, policy: str, scan: Scanned) -> None:

@@ -10,8 +10,6 @@ from torch import Tensor
 from training.batches import IGNORED, Sample
 from training.trainer import Trainer
 
-FRAME = 1  # tokens at each end of a window that are not the text's
-
 
 def taught(samples: Sequence[Sample], teacher: Trainer) -> list[Sample]:
     """The same windows, with the teacher's probabilities as targets, and its likeliest tag of every token."""
@@ -28,4 +26,4 @@ def taught(samples: Sequence[Sample], teacher: Trainer) -> list[Sample]:
 def _target(head: str, logits: Tensor) -> list[float]:
     if head != "entities":
         return [float(p) for p in logits.sigmoid()]
-    return [IGNORED, *(float(tag) for tag in logits[FRAME:-FRAME].argmax(-1)), IGNORED]
+    return [IGNORED, *(float(tag) for tag in logits[1:-1].argmax(-1)), IGNORED]
