@@ -92,7 +92,7 @@ async def overhead(loaded: manifest.Manifest, name: str, rounds: int) -> None:
             call()
             taken[stage].append(time.perf_counter() - started)
         started = time.perf_counter()
-        await pool.predict(name, text)
+        await pool.predict(name, pool.read(name, text))
         taken["predict"].append(time.perf_counter() - started)
     await pool.aclose()
     ms = {stage: statistics.median(values) * 1000 for stage, values in taken.items()}
@@ -137,14 +137,16 @@ def _runtime(model: bytes) -> "onnxruntime.InferenceSession":  # type: ignore[na
 def _operations(model, tokens: int) -> Iterator[int]:  # type: ignore[no-untyped-def]
     """Multiplications and additions of every product with weights, then of attention."""
     shapes = {weights.name: list(weights.dims) for weights in model.graph.initializer}
-    products = [node for node in model.graph.node if node.op_type in ("MatMul", "MatMulInteger", "Gemm")]
-    widths = []
+    products = [node for node in model.graph.node if node.op_type in ("MatMul", "MatMulInteger", "Gemm", "QAttention")]
+    widths, inside = [], 0
     for node in products:
         if len(shape := shapes.get(node.input[1], [])) == 2:
             yield 2 * shape[0] * shape[1] * tokens
             widths.append(shape[0])
-    width = statistics.mode(widths)
-    yield from (2 * tokens * tokens * width for node in products if node.input[1] not in shapes)
+            inside += 2 * (node.op_type == "QAttention")  # it multiplies twice more, like two products without weights
+        else:
+            inside += 1
+    yield inside * 2 * tokens * tokens * statistics.mode(widths)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,5 +1,6 @@
 """
-Other ways to run the guard model, against the one that ships: static instead of dynamic int8, and OpenVINO.
+Other ways to run the guard model, against the one that ships: attention not fused, static instead of dynamic int8,
+and OpenVINO.
 
     python -m bench.runtimes [--work build/training]     needs the group `training`, openvino and nncf
 
@@ -53,6 +54,16 @@ def onnx_runtime(path: Path) -> Run:
     return lambda ids: session.run(["injection"], {"input_ids": ids})[0]  # type: ignore[no-any-return]
 
 
+def unfused(source: Path, target: Path) -> Path:
+    """As `training.quantize` makes it, with attention as PyTorch exports it."""
+    import onnx
+
+    from training.quantize import int8
+
+    onnx.save(int8(onnx.load(str(source)), target.parent), str(target))
+    return target
+
+
 def static(source: Path, target: Path, calibration: Sequence[Ids]) -> Path:
     """The matrix products of *source* with scales that are known before."""
     import onnx
@@ -104,6 +115,7 @@ def candidates(source: Path, shipped: Path, folder: Path, calibration: Sequence[
     return {
         "float32": onnx_runtime(source),
         "dynamic int8 (ships)": onnx_runtime(shipped),
+        "dynamic int8, not fused": onnx_runtime(unfused(source, folder / "unfused.onnx")),
         "static int8": onnx_runtime(static(source, folder / "static.onnx", calibration)),
         "OpenVINO float32": openvino(source),
         "OpenVINO dynamic int8": openvino(source, compressed, DYNAMIC_QUANTIZATION_GROUP_SIZE="384"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from scanner_service.errors import DeadlineExceeded, ModelError, Overloaded
 from scanner_service.findings import ScannerResult, ScanResult
@@ -22,6 +22,8 @@ from scanner_service.text import Text, View
 from scanner_service.views import VIEWS
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # Scanners are pure Python and share one lock; a second thread only keeps a long text from delaying a short one.
 SCAN_THREADS = 2
@@ -38,9 +40,18 @@ class Models(Protocol):
     @property
     def info(self) -> Mapping[str, ModelInfo]: ...
 
-    async def predict(self, model: str, text: str) -> Sequence[Prediction]:
+    def read(self, model: str, text: str) -> Any:
         """
-        What *model* says about *text*.
+        *text* as `predict` takes it. Called in a thread.
+
+        Raises:
+            ModelError: if the model cannot read it.
+        """
+        ...
+
+    async def predict(self, model: str, reading: Any) -> Sequence[Prediction]:
+        """
+        What *model* says about what it has read.
 
         Raises:
             ModelError: if the model cannot say.
@@ -53,8 +64,8 @@ class Engine:
     """
     Runs chains of rules over texts.
 
-    The stages of a scan are `prepare`, the rules that need no model and the views for those that do; `infer`, if models
-    are needed; `judge`, the rules that need them; and `sanitize`. Each includes what it waits for.
+    The stages of a scan are `prepare`, the rules that need no model and, for those that do, the views and their tokens;
+    `infer`, if models are needed; `judge`, the rules that need them; and `sanitize`. Each includes what it waits for.
 
     Args:
         models: what answers the needs of scanners.
@@ -100,9 +111,9 @@ class Engine:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeout):
-                await loop.run_in_executor(self._threads, scan.prepare)
+                readings = await loop.run_in_executor(self._threads, scan.prepare, self._models)
                 scan.watch.lap("prepare")
-                predicted = await self._predict(scan.wanted)
+                predicted = await self._predict(readings)
                 if scan.wanted:
                     scan.watch.lap("infer")
                 return await loop.run_in_executor(self._threads, scan.finish, predicted)
@@ -118,25 +129,36 @@ class Engine:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, _edited, rules, results, text, substitutes, Stopwatch())
 
-    async def _predict(self, wanted: Mapping[Need, Sequence[View]]) -> _Predicted:
-        calls = list({(need.model, view.text): None for need, views in wanted.items() for view in views})
-        answers = await asyncio.gather(
-            *(self._models.predict(model, text) for model, text in calls), return_exceptions=True
-        )
+    async def _predict(self, readings: _Readings) -> _Predicted:
         predicted: dict[tuple[str, str], Sequence[Prediction] | ModelError] = {}
-        for call, answer in zip(calls, answers, strict=True):
+        calls = {}
+        for call, reading in readings.items():
+            if isinstance(reading, ModelError):
+                predicted[call] = reading
+            else:
+                calls[call] = self._models.predict(call[0], reading)
+        for call, answer in zip(calls, await _together(list(calls.values())), strict=True):
             if isinstance(answer, Overloaded) or (
                 isinstance(answer, BaseException) and not isinstance(answer, Exception)
             ):
                 raise answer
-            if isinstance(answer, BaseException):
-                log_failure(log, "could not run", answer, what="model", which=call[0])
-                predicted[call] = ModelError(f"the model `{call[0]}` could not run")
-            else:
-                predicted[call] = answer
+            predicted[call] = _model_error(call[0], answer) if isinstance(answer, BaseException) else answer
         return predicted
 
 
+async def _together(calls: Sequence[Coroutine[Any, Any, T]]) -> Sequence[T | BaseException]:
+    """What each of *calls* gives or raises. One alone, the usual case, goes without a task of its own."""
+    if len(calls) != 1:
+        answers: Sequence[T | BaseException] = await asyncio.gather(*calls, return_exceptions=True)
+        return answers
+    try:
+        return [await calls[0]]
+    except Exception as error:  # noqa: BLE001 - as above
+        return [error]
+
+
+# By model and text.
+_Readings = Mapping[tuple[str, str], Any]
 _Predicted = Mapping[tuple[str, str], Sequence[Prediction] | ModelError]
 
 
@@ -163,14 +185,25 @@ class _Scan:
         """Nobody waits any more: what still runs in a thread ends before its next rule."""
         self._deadline = 0.0
 
-    def prepare(self) -> None:
-        """Run the rules that need no model, then derive what the others need, unless a rule has stopped the scan."""
+    def prepare(self, models: Models) -> _Readings:
+        """
+        Run the rules that need no model, then derive what the others need, unless a rule has stopped the scan.
+
+        Returns what *models* have read, or the `ModelError` where one could not.
+        """
         for rule in self.rules:
             if not rule.scanner.needs:
                 self._run(rule, Context(prompt=self.prompt))
         if not self._stopped:
             for need in {need for rule in self.rules for need in rule.scanner.needs}:
                 self.wanted[need] = self.text.views(VIEWS[need.view])
+        readings: dict[tuple[str, str], Any] = {}
+        for need, views in self.wanted.items():
+            for view in views:
+                if (call := (need.model, view.text)) not in readings:
+                    self._check_deadline()
+                    readings[call] = _read(models, *call)
+        return readings
 
     def finish(self, predicted: _Predicted) -> ScanResult:
         """Run the rules that need models, and edit the text."""
@@ -187,11 +220,14 @@ class _Scan:
         return _edited(self.rules, results, self.text.value, self.substitutes, self.watch)
 
     def _run(self, rule: Rule, context: Context) -> None:
-        if time.monotonic() > self._deadline:
-            raise DeadlineExceeded("the scan did not end in time")
+        self._check_deadline()
         result = rule.skip() if self._stopped else self._result(rule, context)
         self._results[rule.name] = result
         self._stopped = self._stopped or (result.blocks and (self.fail_fast or rule.stops))
+
+    def _check_deadline(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise DeadlineExceeded("the scan did not end in time")
 
     def _result(self, rule: Rule, context: Context) -> ScannerResult:
         started = time.perf_counter()
@@ -203,6 +239,18 @@ class _Scan:
             log_failure(log, "could not run", error, what="scanner", which=rule.name)
             return rule.excuse("scanner_failed", _ms_since(started))
         return rule.judge(findings, _ms_since(started))
+
+
+def _read(models: Models, model: str, text: str) -> Any:
+    try:
+        return models.read(model, text)
+    except Exception as error:  # noqa: BLE001 - the rules that need it did not run and must say so
+        return _model_error(model, error)
+
+
+def _model_error(model: str, error: BaseException) -> ModelError:
+    log_failure(log, "could not run", error, what="model", which=model)
+    return ModelError(f"the model `{model}` could not run")
 
 
 def _edited(

@@ -31,11 +31,15 @@ class FakeModels:
         }
         self.calls: list[tuple[str, str]] = []
 
-    async def predict(self, model: str, text: str) -> Sequence[Prediction]:
-        """What the function of *model* says about *text*; the call is noted in `calls`."""
-        self.calls.append((model, text))
+    def read(self, model: str, text: str) -> str:
+        """*text*; nothing is wrong with it for *model*."""
+        return text
+
+    async def predict(self, model: str, reading: str) -> Sequence[Prediction]:
+        """What the function of *model* says about the text that was read; the call is noted in `calls`."""
+        self.calls.append((model, reading))
         await asyncio.sleep(0)
-        return self._predict[model](text)
+        return self._predict[model](reading)
 
 
 def run_scanner(

@@ -73,8 +73,8 @@ class WindowHead(nn.Module):
         self.out = nn.Linear(width, labels)
 
     def forward(self, x: Tensor) -> Tensor:
-        weights = self.attend(x).softmax(1)
-        pooled = torch.cat([x[:, :1], x.mean(1, keepdim=True), (weights * x).sum(1, keepdim=True)], dim=-1)
+        attended = self.attend(x).softmax(1).transpose(1, 2) @ x
+        pooled = torch.cat([x[:, :1], x.mean(1, keepdim=True), attended], dim=-1)
         logits: Tensor = self.out(self.dropout(nn.functional.gelu(self.hidden(pooled))))
         return logits[:, 0]
 

@@ -1,11 +1,12 @@
 """Stage `quantize`: the ONNX graph with int8 weights, and how far its logits moved.
 
-Matrix products: signed, one scale per output channel, inputs quantized as they come. Word embeddings: int8 rows, one
-scale per row. The last layer of each head stays float32: it is tiny and decides.
+Matrix products, those inside attention among them: signed, one scale per output channel, inputs quantized as they
+come. Word embeddings: int8 rows, one scale per row. The last layer of each head stays float32: it is tiny and decides.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from training.fuse import fuse
 from training.predict import Model
 from training.rows import read_rows
+from training.tokens import base_model
 
 COMPARED = 1_000
 
@@ -22,21 +25,27 @@ COMPARED = 1_000
 def run(work: Path, out: Path) -> dict[str, object]:
     """Writes `model.int8.onnx` below `out`; reports its size and the difference from float32 on unseen texts."""
     source, target = work / "model.fp32.onnx", out / "model.int8.onnx"
-    graph = onnx.load(str(source))
-    last = [node.name for node in graph.graph.node if node.op_type == "MatMul" and _is_last(node.name)]
-    middle = work / "model.matmul.onnx"
-    quantize_dynamic(
-        str(source),
-        str(middle),
-        op_types_to_quantize=["MatMul"],
-        weight_type=QuantType.QInt8,
-        per_channel=True,
-        nodes_to_exclude=last,
-    )
-    onnx.save(shrink_embeddings(onnx.load(str(middle))), str(target))
+    heads = json.loads((base_model() / "config.json").read_text(encoding="utf-8"))["num_attention_heads"]
+    onnx.save(int8(fuse(onnx.load(str(source)), heads), work), str(target))
     rows = read_rows(work / "rows" / "unseen.jsonl.gz")
     texts = [row.text for row in rows[:: max(1, len(rows) // COMPARED)][:COMPARED]]
     return {"bytes": target.stat().st_size, "against_fp32": difference(source, target, out, texts)}
+
+
+def int8(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
+    """The float32 *model* with int8 weights; leaves two files in *folder*."""
+    source, target = folder / "model.given.onnx", folder / "model.matmul.onnx"
+    onnx.save(model, str(source))
+    quantize_dynamic(
+        str(source),
+        str(target),
+        op_types_to_quantize=["MatMul", "Attention"],
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        nodes_to_exclude=[node.name for node in model.graph.node if node.op_type == "MatMul" and _is_last(node.name)],
+        extra_options={"DefaultTensorType": TensorProto.FLOAT},  # of what an operator outside the standard gives
+    )
+    return shrink_embeddings(onnx.load(str(target)))
 
 
 def _is_last(name: str) -> bool:

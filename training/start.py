@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor
+
+from training.fuse import JOINED, PARTS
+
+Array = NDArray[Any]
 
 _PRODUCT = re.compile(r"/(.+)/MatMul(_quant)?")
 
@@ -25,8 +31,11 @@ def weights(path: Path) -> dict[str, Tensor]:
     """
     graph = onnx.load(str(path)).graph
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    found = {name: array for name, array in tensors.items() if name.startswith(("encoder.", *_HEADS))}
+    named = {name: array for name, array in tensors.items() if name.startswith(("encoder.", *_HEADS))}
+    found = {name: array for name, array in named.items() if f".{JOINED}." not in name}
     for node in graph.node:
+        if node.op_type == "QAttention":
+            found |= _parts(node.input[1].removesuffix("_quantized"), _floats(tensors, node.input[1]), tensors)
         matrix = node.input[1] if node.op_type in ("MatMul", "MatMulInteger") else ""
         if matrix in tensors and (product := _PRODUCT.fullmatch(node.name)):
             found[product[1].replace("/", ".") + ".weight"] = _floats(tensors, matrix).T
@@ -38,10 +47,20 @@ def weights(path: Path) -> dict[str, Tensor]:
 _HEADS = ("injection.", "toxicity.", "entities.")
 
 
-def _floats(tensors: dict[str, np.ndarray], name: str) -> np.ndarray:  # type: ignore[type-arg]
+def _parts(name: str, matrix: Array, tensors: dict[str, Array]) -> dict[str, Array]:
+    """What `fuse` put side by side."""
+    stem, parts = name.removesuffix(f"{JOINED}.weight"), len(PARTS)
+    weights = zip(PARTS, np.split(matrix, parts, axis=1), strict=True)
+    biases = zip(PARTS, np.split(tensors[f"{stem}{JOINED}.bias"], parts), strict=True)
+    return {f"{stem}{part}.weight": weight.T for part, weight in weights} | {
+        f"{stem}{part}.bias": bias for part, bias in biases
+    }
+
+
+def _floats(tensors: dict[str, Array], name: str) -> Array:
     if not name.endswith("_quantized"):
         return tensors[name]
     stem = name.removesuffix("_quantized")
     zero = tensors[stem + "_zero_point"].astype(np.float32)
-    floats: np.ndarray = (tensors[name].astype(np.float32) - zero) * tensors[stem + "_scale"]  # type: ignore[type-arg]
+    floats: Array = (tensors[name].astype(np.float32) - zero) * tensors[stem + "_scale"]
     return floats

@@ -95,26 +95,24 @@ class Batcher:
         """Rows that wait for a run."""
         return sum(job.left for queue in (self._fresh, self._started) for job in queue)
 
-    async def run(self, rows: Ints, finish: Callable[[Outputs], T]) -> T:
+    def submit(self, rows: Ints, finish: Callable[[Outputs], T]) -> asyncio.Future[T]:
         """
         Run the model over *rows* [rows, tokens] and hand the outputs of all of them, in order, to *finish*.
 
-        *finish* is called in the thread of the model. A caller that is cancelled takes its rows out of the queue.
+        *finish* is called in the thread of the model. Cancelling what is returned takes the rows out of the queue. It
+        gives what *finish* returns, or raises `ModelError` if the model failed, or *finish* raised it; `Overloaded`
+        if the batcher is closed meanwhile.
 
         Raises:
-            ModelError: if the model failed, or *finish* raised it.
             Overloaded: if more rows would wait than may, or the batcher is closed.
         """
         if self._closed or self.queued_rows + len(rows) > self._max_queued_rows:
             raise Overloaded("too many windows wait for the model")
         job = _Job(rows, finish, asyncio.get_running_loop().create_future(), tokens=rows.shape[1])
+        job.done.add_done_callback(lambda _: self._forget({job}) if job.left else None)
         self._fresh.append(job)
         self._awake.set()
-        try:
-            return await job.done  # type: ignore[no-any-return]
-        finally:
-            if job.left:
-                self._forget({job})
+        return job.done
 
     async def aclose(self) -> None:
         """Let the run in progress end, and refuse what waits."""

@@ -22,11 +22,13 @@ class Reading:
     A text as a model reads it.
 
     Attributes:
+        text: as it was given.
         tokens: of the whole text.
         at: the first token of each window.
         rows: the windows with their frame, [windows, tokens].
     """
 
+    text: str
     tokens: Tokens
     at: Ints
     rows: Ints
@@ -61,7 +63,7 @@ class Classifier:
         tokens = self._tokenizer.encode(text)
         at = windows.starts(len(tokens), self._size, self.entry.overlap_tokens)
         rows = windows.rows(tokens.ids, at, self._size, self._tokenizer.prefix, self._tokenizer.suffix)
-        return Reading(tokens, at, rows)
+        return Reading(text, tokens, at, rows)
 
     def unread(self, text: str) -> list[Prediction]:
         """What is said about a text without tokens: unintelligible, unless it is blank."""

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 from scanner_service.errors import ConfigError, ModelError, Overloaded
 from scanner_service.inference.batcher import MAX_RUN_TOKENS, ONE_ROW, Batcher
-from scanner_service.inference.classifier import Classifier
+from scanner_service.inference.classifier import Classifier, Reading
 from scanner_service.inference.manifest import Manifest, ModelEntry
 from scanner_service.scanner import ModelInfo, Prediction
-
-# One reads short texts while the other is busy with a long one.
-READ_THREADS = 2
 
 
 @dataclass(slots=True)
 class _Shared:
-    """A call in flight and how many wait for it."""
+    """A run in flight and how many wait for it."""
 
-    task: asyncio.Task[Sequence[Prediction]]
+    run: asyncio.Future[Sequence[Prediction]]
     waiting: int = 0
 
 
@@ -64,7 +60,6 @@ class ModelPool:
         self._classifiers: dict[str, Classifier] = {}
         self._batchers: dict[str, Batcher] = {}
         self._shared: dict[tuple[str, str], _Shared] = {}
-        self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="read")
 
     async def start(self) -> None:
         """
@@ -75,7 +70,7 @@ class ModelPool:
             ModelError: naming the model, and the file if that is at fault.
         """
         for name in self.info:
-            classifier = await asyncio.get_running_loop().run_in_executor(self._threads, self._load, name)
+            classifier = await asyncio.to_thread(self._load, name)
             self._classifiers[name] = classifier
             self._batchers[name] = Batcher(
                 classifier.session.run,
@@ -91,49 +86,56 @@ class ModelPool:
         self.ready, self._closed = False, True
         for batcher in self._batchers.values():
             await batcher.aclose()
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     @property
     def queued_windows(self) -> Mapping[str, int]:
         """How many windows wait, by model."""
         return {name: batcher.queued_rows for name, batcher in self._batchers.items()}
 
-    async def predict(self, model: str, text: str) -> Sequence[Prediction]:
+    def read(self, model: str, text: str) -> Reading:
         """
-        What *model* says about *text*: for each window and label, or each entity, a prediction; nothing about a text
-        without tokens.
+        *text* as `predict` takes it for *model*. Takes its time, and belongs in a thread.
+
+        Raises:
+            ModelError: if the model is not loaded, or cannot read the text.
+        """
+        if model not in self._classifiers:
+            raise ModelError(f"the model `{model}` is not loaded")
+        return self._classifiers[model].read(text)
+
+    async def predict(self, model: str, reading: Reading) -> Sequence[Prediction]:
+        """
+        What *model* says about the text that it has read: for each window and label, or each entity, a prediction;
+        nothing about a text without tokens.
 
         Equal calls in flight share one run, which goes on as long as one of the callers waits.
 
         Raises:
-            ModelError: if the model is not loaded or failed.
+            ModelError: if the model failed.
             Overloaded: if too many windows wait, or the pool is closed.
         """
         if self._closed:
             raise Overloaded("the service is shutting down")
-        if model not in self._classifiers:
-            raise ModelError(f"the model `{model}` is not loaded")
-        key = model, text
+        if not len(reading.rows):
+            return self._classifiers[model].unread(reading.text)
+        key = model, reading.text
         if key not in self._shared:
-            self._shared[key] = _Shared(asyncio.create_task(self._predict(model, text)))
+            self._shared[key] = _Shared(self._run(model, reading))
         shared = self._shared[key]
         shared.waiting += 1
         try:
-            return await asyncio.shield(shared.task)
+            return await asyncio.shield(shared.run)
         finally:
             shared.waiting -= 1
-            if shared.task.done() or not shared.waiting:
-                shared.task.cancel()
+            if shared.run.done() or not shared.waiting:
+                shared.run.cancel()
                 if self._shared.get(key) is shared:
                     del self._shared[key]
 
-    async def _predict(self, model: str, text: str) -> Sequence[Prediction]:
-        classifier = self._classifiers[model]
-        reading = await asyncio.get_running_loop().run_in_executor(self._threads, classifier.read, text)
-        if not len(reading.rows):
-            return classifier.unread(text)
+    def _run(self, model: str, reading: Reading) -> asyncio.Future[Sequence[Prediction]]:
+        run = self._batchers[model].submit(reading.rows, partial(self._classifiers[model].judge, reading))
         self._tell(model, "text", len(reading.rows))
-        return await self._batchers[model].run(reading.rows, lambda outputs: classifier.judge(reading, outputs))
+        return run
 
     def _tell(self, model: str, per: str, windows: int) -> None:
         if self.ready:  # a self-test is nobody's text
@@ -151,7 +153,8 @@ class ModelPool:
             return
         label = entry.heads[0].labels[0]
         needed = entry.heads[0].thresholds.get(label, 0.5)
-        scores = [said.score for said in await self.predict(name, entry.self_test) if said.label == label]
+        said = await self.predict(name, self.read(name, entry.self_test))
+        scores = [one.score for one in said if one.label == label]
         if max(scores, default=0.0) < needed:
             raise ModelError(
                 f"{self._manifest.path}: model `{name}` failed its self-test: "

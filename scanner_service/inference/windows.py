@@ -21,13 +21,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scanner_service.inference.manifest import UNINTELLIGIBLE, Head
 from scanner_service.inference.tags import likeliest
-from scanner_service.inference.tokenizer import Ints, Tokens
+from scanner_service.inference.tokenizer import Flags, Ints, Tokens
 from scanner_service.scanner import Prediction
 from scanner_service.text import Span
 
@@ -122,13 +123,12 @@ def token_predictions(head: Head, logits: Floats, tokens: Tokens, at: Ints) -> l
     first = np.flatnonzero(tokens.begins)
     ends = tokens.ends[np.append(first[1:], len(tokens)) - 1]
     words = _softmax(_joined(logits, at)[first] / head.temperature)
-    names = ["O", *sorted(head.names())]
-    name_of = np.array([names.index(label.removeprefix("B-").removeprefix("I-")) for label in head.labels])
+    names, name_of, begin = _names(head.labels)
     best = likeliest(words, head.labels)
     name = name_of[best]
     if not name.any():  # the usual case
         return []
-    begins = np.array([label.startswith("B-") for label in head.labels])[best]
+    begins = begin[best]
     changes = np.append(True, name[1:] != name[:-1])
     opens = np.flatnonzero((name > 0) & (changes | begins))
     closes = np.flatnonzero((name > 0) & np.append(changes[1:] | begins[1:], True))
@@ -145,6 +145,14 @@ def token_predictions(head: Head, logits: Floats, tokens: Tokens, at: Ints) -> l
             strict=True,
         )
     ]
+
+
+@cache
+def _names(labels: tuple[str, ...]) -> tuple[Sequence[str], Ints, Flags]:
+    """The names that tags have, `O` first; and of each tag which of them it is, and whether it begins one."""
+    names = ["O", *sorted({label[2:] for label in labels if label != "O"})]
+    name_of = [names.index(label.removeprefix("B-").removeprefix("I-")) for label in labels]
+    return names, np.array(name_of), np.array([label.startswith("B-") for label in labels])
 
 
 def _joined(logits: Floats, at: Ints) -> NDArray[np.float64]:

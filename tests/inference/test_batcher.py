@@ -61,7 +61,7 @@ def play(scene, model=None, **settings):
 async def busy(batcher, model):
     """A task whose row is in the model, which is held there."""
     model.free.clear()
-    task = asyncio.create_task(batcher.run(rows(99, tokens=3), firsts))
+    task = batcher.submit(rows(99, tokens=3), firsts)
     await until(lambda: model.runs)
     return task
 
@@ -73,7 +73,7 @@ async def until(condition):
 
 
 def start(batcher, *many):
-    return [asyncio.create_task(batcher.run(each, firsts)) for each in many]
+    return [batcher.submit(each, firsts) for each in many]
 
 
 def test_each_caller_gets_the_outputs_of_its_own_rows_in_order():
@@ -100,10 +100,10 @@ def test_what_waits_while_the_model_is_busy_is_the_next_batch():
 
 def test_a_free_model_starts_at_once():
     async def scene(batcher):
-        await batcher.run(rows(0), firsts)
+        await batcher.submit(rows(0), firsts)
         started = time.perf_counter()
         for _ in range(20):
-            await batcher.run(rows(1), firsts)
+            await batcher.submit(rows(1), firsts)
         assert (time.perf_counter() - started) / 20 < 0.05
 
     play(scene)
@@ -126,7 +126,7 @@ def test_only_rows_of_equal_length_share_a_run():
 @pytest.mark.parametrize(("budget", "sizes"), [(12, [3, 3, 1]), (4, [1] * 7), (1, [1] * 7), (1000, [7])])
 def test_a_run_stays_within_its_budget_of_tokens(budget, sizes):
     model = Model()
-    play(lambda batcher: batcher.run(rows(1, count=7), firsts), model, max_run_tokens=budget)
+    play(lambda batcher: batcher.submit(rows(1, count=7), firsts), model, max_run_tokens=budget)
     assert [len(run) for run in model.runs] == sizes
 
 
@@ -187,11 +187,11 @@ def test_too_many_waiting_rows_are_refused_at_once():
         waiting = start(batcher, rows(1, count=9))
         await until(lambda: batcher.queued_rows == 9)
         with pytest.raises(Overloaded):
-            await batcher.run(rows(2, count=2), firsts)
+            await batcher.submit(rows(2, count=2), firsts)
         waiting += start(batcher, rows(3))
         model.free.set()
         assert await asyncio.gather(first, *waiting) == [[99], [1] * 9, [3]]
-        assert await batcher.run(rows(4, count=10), firsts) == [4] * 10
+        assert await batcher.submit(rows(4, count=10), firsts) == [4] * 10
 
     play(scene, model, max_queued_rows=10)
 
@@ -239,7 +239,7 @@ def test_a_deadline_takes_rows_out_of_the_queue():
         started = time.perf_counter()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await batcher.run(rows(1), firsts)
+                await batcher.submit(rows(1), firsts)
         assert time.perf_counter() - started < 0.5
         assert batcher.queued_rows == 0
         model.free.set()
@@ -261,7 +261,7 @@ def test_a_run_that_fails_fails_its_own_texts_alone():
             with pytest.raises(ModelError, match=r"^the model could not run: ValueError$"):  # nothing of the text
                 await failed
         assert await other == [2]
-        assert await batcher.run(rows(3), firsts) == [3]
+        assert await batcher.submit(rows(3), firsts) == [3]
 
     play(scene, model)
 
@@ -271,7 +271,7 @@ def test_a_long_text_that_fails_leaves_nothing_behind():
 
     async def scene(batcher):
         with pytest.raises(ModelError):
-            await batcher.run(rows(-1, count=100), firsts)
+            await batcher.submit(rows(-1, count=100), firsts)
         assert batcher.queued_rows == 0
         assert len(model.runs) == 1
 
@@ -283,7 +283,7 @@ def test_what_goes_wrong_at_the_finish_of_one_text_is_its_own():
         raise KeyError("label")
 
     async def scene(batcher):
-        bad = asyncio.create_task(batcher.run(rows(1), fail))
+        bad = batcher.submit(rows(1), fail)
         (good,) = start(batcher, rows(2))
         with pytest.raises(ModelError):
             await bad
@@ -322,7 +322,7 @@ def test_closing_lets_the_run_in_progress_end_and_refuses_the_rest():
         await closing
         assert await first == [99]
         with pytest.raises(Overloaded):
-            await batcher.run(rows(2), firsts)
+            await batcher.submit(rows(2), firsts)
 
     play(scene, model)
 
@@ -350,7 +350,7 @@ def test_the_rows_of_each_run_are_counted():
 
     async def scene(batcher):
         first = await busy(batcher, model)
-        tasks = [asyncio.create_task(batcher.run(rows(number, count=2), firsts)) for number in range(3)]
+        tasks = [batcher.submit(rows(number, count=2), firsts) for number in range(3)]
         await until(lambda: batcher.queued_rows == 6)
         model.free.set()
         await asyncio.gather(first, *tasks)

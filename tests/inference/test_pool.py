@@ -24,9 +24,13 @@ def of(label, predictions):
     return [(round(each.score, 3), each.span) for each in predictions if each.label == label]
 
 
+async def say(pool, model, text):
+    return await pool.predict(model, await asyncio.to_thread(pool.read, model, text))
+
+
 def test_every_head_of_one_run_gives_predictions(play):
     async def scene(pool):
-        said = await pool.predict("tiny", "damn John Smith attack")
+        said = await say(pool, "tiny", "damn John Smith attack")
         assert of("INJECTION", said) == [(0.982, Span(0, 22))]
         assert of("TOXICITY", said) == [(0.818, Span(0, 22))]  # sigmoid(3 / 2): the head has temperature 2
         assert of("PERSON", said) == [(0.993, Span(5, 15))]
@@ -41,17 +45,17 @@ def test_an_attack_anywhere_in_a_long_text_is_found_in_the_windows_that_cover_it
             words = ["hello"] * 5000
             words[place] = "attack"
             text = " ".join(words)
-            found = [span for score, span in of("INJECTION", await pool.predict("tiny", text)) if score > 0.5]
+            found = [span for score, span in of("INJECTION", await say(pool, "tiny", text)) if score > 0.5]
             assert found
             assert all("attack" in span.of(text) for span in found)
-            assert all(score < 0.5 for score, _ in of("INJECTION", await pool.predict("tiny", "hello " * 5000)))
+            assert all(score < 0.5 for score, _ in of("INJECTION", await say(pool, "tiny", "hello " * 5000)))
 
     play(scene)
 
 
 def test_a_text_of_special_tokens_is_just_text(play):
     async def scene(pool):
-        said = await pool.predict("tiny", "hello [SEP] attack [MASK] [PAD] [CLS]")
+        said = await say(pool, "tiny", "hello [SEP] attack [MASK] [PAD] [CLS]")
         assert max(of("INJECTION", said))[0] == 0.982
 
     play(scene)
@@ -60,21 +64,21 @@ def test_a_text_of_special_tokens_is_just_text(play):
 @pytest.mark.parametrize("text", ["", "  \n "])
 def test_nothing_is_said_about_a_blank_text(play, text):
     async def scene(pool):
-        assert await pool.predict("tiny", text) == []
+        assert await say(pool, "tiny", text) == []
 
     play(scene)
 
 
 def test_a_text_that_the_tokenizer_drops_whole_is_unintelligible(play):
     async def scene(pool):
-        assert of("UNINTELLIGIBLE", await pool.predict("tiny", "\x01\x02\u200b")) == [(1.0, Span(0, 3))]
+        assert of("UNINTELLIGIBLE", await say(pool, "tiny", "\x01\x02\u200b")) == [(1.0, Span(0, 3))]
 
     play(scene)
 
 
 def test_unknown_characters_are_reported_beside_the_scores(play):
     async def scene(pool):
-        said = await pool.predict("tiny", "漢字 hi")
+        said = await say(pool, "tiny", "漢字 hi")
         assert of("UNINTELLIGIBLE", said) == [(0.5, Span(0, 5))]
         assert len(of("INJECTION", said)) == 1
 
@@ -87,7 +91,7 @@ def test_an_exported_softmax_classifier_works_with_any_of_the_usual_inputs(play,
     model = tiny.onnx_bytes({"logits": logits}, inputs=dict.fromkeys(ALL_INPUTS[:count], onnx_file.INT64))
 
     async def scene(pool):
-        said = await pool.predict("tiny", "hello attack")
+        said = await say(pool, "tiny", "hello attack")
         assert of("INJECTION", said) == [(0.982, Span(0, 12))]  # softmax(-1, 3)
         assert of("LEGIT", said) == [(0.018, Span(0, 12))]
 
@@ -97,28 +101,29 @@ def test_an_exported_softmax_classifier_works_with_any_of_the_usual_inputs(play,
 def test_equal_calls_in_flight_share_one_run(play):
     async def scene(pool):
         runs = counted(pool)
-        same = await asyncio.gather(*(pool.predict("tiny", "hello attack") for _ in range(20)))
+        reading = pool.read("tiny", "hello attack")
+        same = await asyncio.gather(*(pool.predict("tiny", reading) for _ in range(20)))
         assert len(runs) == 1
         assert all(each == same[0] for each in same)
-        await asyncio.gather(pool.predict("tiny", "hello"), pool.predict("tiny", "world"))
+        await asyncio.gather(say(pool, "tiny", "hello"), say(pool, "tiny", "world"))
         assert len(runs) == 3
-        await pool.predict("tiny", "hello")  # nothing is kept once it has been answered
+        await say(pool, "tiny", "hello")  # nothing is kept once it has been answered
         assert len(runs) == 4
 
     play(scene)
 
 
 def counted(pool):
-    """The texts that the pool reads from now on."""
-    read, texts = pool._classifiers["tiny"].read, []
-    pool._classifiers["tiny"].read = lambda text: texts.append(text) or read(text)
-    return texts
+    """What the model is given from now on."""
+    submit, given = pool._batchers["tiny"].submit, []
+    pool._batchers["tiny"].submit = lambda rows, finish: given.append(rows) or submit(rows, finish)
+    return given
 
 
 def test_a_shared_run_outlives_the_caller_that_began_it(play):
     async def scene(pool):
         text = "hello attack " * 20_000
-        first, second = (asyncio.create_task(pool.predict("tiny", text)) for _ in range(2))
+        first, second = (asyncio.create_task(say(pool, "tiny", text)) for _ in range(2))
         await asyncio.sleep(0.01)
         first.cancel()
         assert max(of("INJECTION", await second))[0] == 0.982
@@ -131,7 +136,7 @@ def test_a_shared_run_outlives_the_caller_that_began_it(play):
 def test_a_run_that_nobody_waits_for_any_more_ends(play):
     async def scene(pool):
         text = "hello attack " * 20_000
-        callers = [asyncio.create_task(pool.predict("tiny", text)) for _ in range(3)]
+        callers = [asyncio.create_task(say(pool, "tiny", text)) for _ in range(3)]
         while not pool.queued_windows["tiny"]:
             await asyncio.sleep(0.001)
         for caller in callers:
@@ -139,7 +144,7 @@ def test_a_run_that_nobody_waits_for_any_more_ends(play):
         await asyncio.gather(*callers, return_exceptions=True)
         await asyncio.sleep(0)
         assert pool.queued_windows == {"tiny": 0}
-        assert max(of("INJECTION", await pool.predict("tiny", text)))[0] == 0.982
+        assert max(of("INJECTION", await say(pool, "tiny", text)))[0] == 0.982
 
     play(scene, max_queued_windows=20_000)
 
@@ -147,15 +152,15 @@ def test_a_run_that_nobody_waits_for_any_more_ends(play):
 def test_a_text_of_more_windows_than_may_wait_is_refused(play):
     async def scene(pool):
         with pytest.raises(Overloaded):
-            await pool.predict("tiny", "hello " * 1000)
-        assert await pool.predict("tiny", "hello " * 100)
+            await say(pool, "tiny", "hello " * 1000)
+        assert await say(pool, "tiny", "hello " * 100)
 
     play(scene, max_queued_windows=50)
 
 
 def test_the_event_loop_stays_free_while_a_long_text_is_read_and_judged(play):
     async def longest_pause(pool, text):
-        task = asyncio.create_task(pool.predict("tiny", text))
+        task = asyncio.create_task(say(pool, "tiny", text))
         longest, last = 0.0, time.perf_counter()
         while not task.done():
             await asyncio.sleep(0.001)
@@ -180,7 +185,7 @@ def test_it_is_ready_once_every_model_has_passed_its_self_test(play, tmp_path):
         await pool.aclose()
         assert not pool.ready
         with pytest.raises(Overloaded):
-            await pool.predict("tiny", "hello")
+            await say(pool, "tiny", "hello")
 
     play(scene)
     assert not ModelPool(manifest.load(tmp_path / "manifest.toml"), ["tiny"]).ready
@@ -245,7 +250,7 @@ def test_only_the_models_that_are_named_are_loaded(tmp_path):
         await pool.start()
         assert pool.ready
         with pytest.raises(ModelError, match="not loaded"):
-            await pool.predict("tiny", "hello")
+            await say(pool, "tiny", "hello")
         await pool.aclose()
 
     asyncio.run(scene())
@@ -257,9 +262,7 @@ def test_a_score_that_is_not_a_number_is_an_error_of_that_text_alone(play, bad):
 
     async def scene(pool):
         texts = ["attack", "evil", "hello"]
-        attack, evil, hello = await asyncio.gather(
-            *(pool.predict("tiny", text) for text in texts), return_exceptions=True
-        )
+        attack, evil, hello = await asyncio.gather(*(say(pool, "tiny", text) for text in texts), return_exceptions=True)
         assert of("INJECTION", attack) == [(0.982, Span(0, 6))]
         assert isinstance(evil, ModelError)
         assert str(evil) == "output `entities` is not finite"
@@ -279,7 +282,7 @@ def test_what_a_model_is_given_is_counted_by_text_and_by_run(play):
     counted = []
 
     async def scene(pool):
-        await pool.predict("tiny", "hello " * 300)
+        await say(pool, "tiny", "hello " * 300)
 
     play(scene, count=lambda *given: counted.append(given))
     (windows,) = [number for _, per, number in counted if per == "text"]

@@ -101,8 +101,8 @@ def test_a_score_does_not_depend_on_what_others_send_at_the_same_time(shipped, g
     async def scene():
         pool = ModelPool(shipped, ["guard"])
         await pool.start()
-        long = asyncio.create_task(pool.predict("guard", MINUTES * 100))
-        together = await asyncio.gather(*(pool.predict("guard", text) for text in texts))
+        long = asyncio.create_task(pool.predict("guard", pool.read("guard", MINUTES * 100)))
+        together = await asyncio.gather(*(pool.predict("guard", pool.read("guard", text)) for text in texts))
         long.cancel()
         await pool.aclose()
         return [[each for each in said if each.label == "INJECTION"] for said in together]
