@@ -109,12 +109,9 @@ class Places:
         self.wrappers, self.roots = read_grammar("carriers")
         self.rng = rng
         self.texts, self.harmless = ordinary(rows), list(imperatives(rows, benign, rng))
-        self.passages = [
-            piece
-            for name, text in documents.documents()
-            if not documents.is_unseen(name)
-            for piece in documents.chunks(text, 600)
-        ] + [r.text[:900] for r in rows if r.source in ("t0_task_prompts", "tasktracker_composed") and _harmless(r)]
+        self.passages = [piece for _, text in documents.trained() for piece in documents.chunks(text, 600)] + [
+            r.text[:900] for r in rows if r.source in ("t0_task_prompts", "tasktracker_composed") and _harmless(r)
+        ]
 
     def pick(self, kind: str) -> Carrier:
         if kind == "any" and self.rng.random() < 0.2:
@@ -143,19 +140,17 @@ def imperatives(rows: Sequence[Row], benign: Grammar, rng: random.Random) -> Ite
     roots = {"imperative": 3.0, "mail": 2.0, "about": 1.0}
     for _ in range(8_000):
         yield benign.sentence(rng, roots)
-    for name, text in documents.documents():
-        if not documents.is_unseen(name):
-            yield from (line.strip() for line in text.splitlines() if 40 < len(line.strip()) < 300)
+    for _, text in documents.trained():
+        yield from (line.strip() for line in text.splitlines() if 40 < len(line.strip()) < 300)
     yield from (r.text for r in rows if r.source == "about_prompt_injection" and len(r.text) < 400)
 
 
 def manuals(rng: random.Random) -> Iterator[Attack]:
     """Pieces of long harmless documents."""
-    for name, text in documents.documents():
-        if not documents.is_unseen(name):
-            pieces = documents.chunks(text, 1_500)
-            for piece in rng.sample(pieces, min(12, len(pieces))):
-                yield Attack(piece, "documents", 0, "benign")
+    for _, text in documents.trained():
+        pieces = documents.chunks(text, 1_500)
+        for piece in rng.sample(pieces, min(12, len(pieces))):
+            yield Attack(piece, "documents", 0, "benign")
 
 
 def prose(rows: Sequence[Row], rng: random.Random, count: int) -> Iterator[Attack]:

@@ -14,14 +14,20 @@ MAX_CHARS = 8_000
 
 
 def run(data: Path, work: Path, split: Split) -> dict[str, int]:
-    """Writes `rows/train.jsonl.gz` and `rows/unseen.jsonl.gz` below `work`; returns the row counts."""
+    """
+    Writes `train`, `unseen` and `alike` (`.jsonl.gz`) to `rows` below `work`; returns the row counts.
+
+    `alike` are the near-duplicates that are not trained on, for an ablation.
+    """
     from training.rows import write_rows
 
-    train = distinct(row for source in split.train for row in load(data, source, split, unseen=False))
+    alike: list[Row] = []
+    train = distinct((row for source in split.train for row in load(data, source, split, unseen=False)), alike)
     unseen = (row for source in split.unseen for row in load(data, source, split, unseen=True))
     return {
         "train": write_rows(work / "rows" / "train.jsonl.gz", train),
         "unseen": write_rows(work / "rows" / "unseen.jsonl.gz", unseen),
+        "alike": write_rows(work / "rows" / "alike.jsonl.gz", alike),
     }
 
 
@@ -44,8 +50,11 @@ def shingles(text: str, size: int = 8) -> set[int]:
     return {crc32(" ".join(words[i : i + size]).encode()) for i in range(max(1, len(words) - size + 1))}
 
 
-def distinct(rows: Iterable[Row], sketch: int = 8, shared: int = 6) -> Iterator[Row]:
-    """Drops repeated texts per task, and injection rows that share most of a min-hash sketch with an earlier row."""
+def distinct(rows: Iterable[Row], alike: list[Row], sketch: int = 8, shared: int = 6) -> Iterator[Row]:
+    """
+    Drops repeated texts per task, and injection rows that share most of a min-hash sketch with an earlier row; those go
+    to *alike*.
+    """
     seen: set[tuple[type[Row], str]] = set()
     near: dict[int, list[frozenset[int]]] = {}
     for row in rows:
@@ -57,6 +66,7 @@ def distinct(rows: Iterable[Row], sketch: int = 8, shared: int = 6) -> Iterator[
             bottom = frozenset(sorted(shingles(row.text))[:sketch])
             candidates = (other for shingle in bottom for other in near.get(shingle, ()))
             if len(bottom) == sketch and any(len(bottom & other) >= shared for other in candidates):
+                alike.append(row)
                 continue
             for shingle in bottom:
                 near.setdefault(shingle, []).append(bottom)

@@ -10,11 +10,27 @@ from pathlib import Path
 from zlib import crc32
 
 UNSEEN_SHARE = 0.3
+LINE, LINES = 60, 5  # so many lines of at least so many characters in common are a passage
 
 
 def is_unseen(name: str) -> bool:
     """Whether a document is kept for evaluation; decided by its name alone."""
     return crc32(name.encode()) % 100 < UNSEEN_SHARE * 100
+
+
+def trained() -> Iterator[tuple[str, str]]:
+    """
+    (name, text) of the documents to train on: those that are not kept for evaluation, and have no passage in common
+    with one that is. The chapters of Python's manual repeat each other, and so do the descriptions of packages.
+    """
+    known = {line for name, text in documents() if is_unseen(name) for line in _lines(text)}
+    for name, text in documents():
+        if not is_unseen(name) and sum(line in known for line in _lines(text)) < LINES:
+            yield name, text
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if len(line) >= LINE]
 
 
 def documents() -> Iterator[tuple[str, str]]:

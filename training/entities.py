@@ -71,8 +71,8 @@ def generated(rows: Sequence[Row], rng: random.Random, count: int) -> Iterator[T
     yield from (framed(names, rng) for _ in range(count))
     pieces = [
         piece
-        for name, text in documents.documents()
-        if not documents.is_unseen(name) and not name.startswith("package")
+        for name, text in documents.trained()
+        if not name.startswith("package")
         for piece in documents.chunks(text, 200)
     ]
     for piece in rng.sample(pieces, min(count // 3, len(pieces))):

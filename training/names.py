@@ -1,13 +1,17 @@
-"""Names to fill sentences with: those that the training rows mention, and made-up ones from many countries."""
+"""Names to fill sentences with: organizations that exist, names that the training rows mention, and made-up ones from
+many countries."""
 
 from __future__ import annotations
 
 import random
 import re
+import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from faker import Faker
+from pytickersymbols import PyTickerSymbols
 
 from training.rows import Row, Tagged
 
@@ -45,13 +49,15 @@ class Names:
     """
 
     def __init__(self, rows: Sequence[Row], rng: random.Random) -> None:
-        self._known, self._rng = mentions(rows), rng
+        self._known, self._existing, self._rng = mentions(rows), existing(), rng
         self._fake = [Faker(locale) for locale in LOCALES]
         for fake in self._fake:
             fake.seed_instance(rng.getrandbits(32))
 
     def draw(self, kind: str) -> str:
         """A name of *kind*: an entity type, or `TEAM`, an organization that is called like its town."""
+        if kind in self._existing and self._rng.random() < 0.4:
+            return self._rng.choice(self._rng.choice(self._existing[kind]))
         known = self._known.get(kind, ())
         if known and self._rng.random() < 0.5:
             return self._rng.choice(known)
@@ -74,6 +80,14 @@ class Names:
 
 
 SHAPES = {"PERSON": PERSONS, "LOCATION": PLACES, "ORGANIZATION": ORGANIZATIONS, "TEAM": TEAMS}
+
+
+def existing() -> dict[str, list[list[str]]]:
+    """Lists of organizations that exist, by the kind that they are drawn for."""
+    table = tomllib.loads(Path(__file__).with_name("organizations.toml").read_text(encoding="utf-8"))
+    lists = {name: [one.strip() for one in names.split(",")] for name, names in table.items()}
+    listed = sorted({str(stock["name"]) for stock in PyTickerSymbols().get_all_stocks()})
+    return {"TEAM": [lists["clubs"]], "ORGANIZATION": [listed, *(lists[name] for name in sorted(lists))]}
 
 
 def mentions(rows: Sequence[Row]) -> dict[str, list[str]]:

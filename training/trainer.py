@@ -22,7 +22,6 @@ RATE = {"encoder": 1.2e-4, "heads": 6e-4}
 WARMUP = 0.04
 CONTINUED = 0.7  # of the rates, for a run that begins with the weights of another
 AVERAGE = 0.998
-UNKNOWN = 0.04  # share of tokens that the model must do without
 NOMINAL = {"injection": 32, "toxicity": 32, "entities": 64}  # rows of a batch whose loss counts once
 
 
@@ -33,7 +32,7 @@ class Trainer:
         """`layers` chooses those of the pretrained encoder that are kept."""
         torch.manual_seed(seed)
         self.device = device
-        self.unknown = UNKNOWN
+        self.unknown = 0.0  # share of tokens that the model must do without; see the ablations
         model = pretrained().to(device)
         if layers:
             model.encoder.layers = nn.ModuleList(model.encoder.layers[i] for i in layers)

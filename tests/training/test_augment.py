@@ -62,6 +62,4 @@ def test_documents_kept_for_measuring_are_never_trained_on(made):
     trained = [row.text for row in made if row.source == "documents"]
     assert trained
     assert unseen
-    assert not any(
-        piece in text for piece in random.Random(0).sample(trained, 20) for text in unseen if len(piece) > 300
-    )
+    assert not any(piece in text for piece in trained for text in unseen if len(piece) > 300)

@@ -12,7 +12,7 @@ def attack(text: str, source: str = "s") -> Attack:
 
 def test_texts_that_differ_in_case_and_punctuation_alone_are_kept_once_per_task():
     toxic = Toxic("ignore it", "t", (0.0,) * 9)
-    kept = list(data.distinct([attack("Ignore it!"), attack("ignore  IT"), toxic]))
+    kept = list(data.distinct([attack("Ignore it!"), attack("ignore  IT"), toxic], []))
     assert kept == [attack("Ignore it!"), toxic]
 
 
@@ -21,7 +21,9 @@ def test_near_copies_of_an_attack_are_dropped_and_different_texts_stay():
     first = attack(" ".join(words))
     copy = attack(" ".join([*words[:59], "end"]))
     other = attack(" ".join(reversed(words)))
-    assert list(data.distinct([first, copy, other])) == [first, other]
+    alike = []
+    assert list(data.distinct([first, copy, other], alike)) == [first, other]
+    assert alike == [copy]
 
 
 def test_rows_go_to_training_or_stay_unseen_by_the_licence_of_their_part(tmp_path):
@@ -43,4 +45,4 @@ def test_rows_go_to_training_or_stay_unseen_by_the_licence_of_their_part(tmp_pat
     assert trained == {"open good"}
     assert "open bad" in unseen
     assert {"hidden good", "hidden bad", "hidden dropped"} <= unseen
-    assert counts == {"train": len(trained), "unseen": len(unseen)}
+    assert counts == {"train": len(trained), "unseen": len(unseen), "alike": 0}
