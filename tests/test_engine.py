@@ -106,6 +106,17 @@ def test_a_model_that_fails_excuses_only_the_rules_that_need_it(word_rule, caplo
     assert MARKER not in caplog.text
 
 
+def test_a_text_that_a_model_cannot_read_excuses_only_the_rules_that_need_it(word_rule, caplog):
+    class Illiterate(FakeModels):
+        def read(self, model, text):
+            raise ModelError(f"cannot read {text}")
+
+    result = scan([rule(ModelScanner(), "model"), word_rule("none")], MARKER, Illiterate({"guard": whole}))
+    assert [one.error for one in result.results] == ["model_failed", None]
+    assert not result.is_valid
+    assert MARKER not in caplog.text
+
+
 def test_an_overloaded_model_is_an_answer_of_its_own_not_a_result():
     def refuse(text):
         raise Overloaded("queue is full")

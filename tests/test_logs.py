@@ -1,5 +1,7 @@
 import json
 import logging
+import subprocess
+import sys
 
 from scanner_service.logs import JsonFormatter, quieten
 
@@ -44,3 +46,17 @@ def test_a_library_says_the_same_thing_once_a_minute(capsys):
         logging.getLogger("a_library").handlers.clear()
     said = [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()]
     assert said == ["no answer, attempt 1", "no answer, attempt 3", "something else"]
+
+
+def test_gunicorn_puts_no_line_together_that_nobody_reads():
+    code = """
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from scanner_service import server
+
+config = Config()
+config.set("logconfig_dict", server.logconfig_dict)
+print(Logger(config).access_log_enabled, server.logger_class(config).access_log_enabled)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "False"]

@@ -1,8 +1,7 @@
 """
 Attention as the one operator that ONNX Runtime has for it, where an export of PyTorch has thirty.
 
-The numbers stay the same to the last bit; a run over few tokens, most of which is overhead, gains most
-(`python -m bench.runtimes`).
+The numbers stay the same to the last bit (`python -m bench.runtimes` compares both).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -85,6 +86,7 @@ class Batcher:
         self._fresh: deque[_Job] = deque()
         self._started: deque[_Job] = deque()
         self._fresh_turn = True
+        self._queued = 0
         self._closed = False
         self._awake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -93,7 +95,7 @@ class Batcher:
     @property
     def queued_rows(self) -> int:
         """Rows that wait for a run."""
-        return sum(job.left for queue in (self._fresh, self._started) for job in queue)
+        return self._queued
 
     def submit(self, rows: Ints, finish: Callable[[Outputs], T]) -> asyncio.Future[T]:
         """
@@ -109,8 +111,9 @@ class Batcher:
         if self._closed or self.queued_rows + len(rows) > self._max_queued_rows:
             raise Overloaded("too many windows wait for the model")
         job = _Job(rows, finish, asyncio.get_running_loop().create_future(), tokens=rows.shape[1])
-        job.done.add_done_callback(lambda _: self._forget({job}) if job.left else None)
+        job.done.add_done_callback(lambda _: self._forget(job) if job.left else None)
         self._fresh.append(job)
+        self._queued += len(rows)
         self._awake.set()
         return job.done
 
@@ -143,31 +146,33 @@ class Batcher:
 
     def _next_shares(self) -> Sequence[_Share]:
         """Take the rows of the next run out of the queue."""
-        fresh = bool(self._fresh) and (self._fresh_turn or not self._started)
-        queue = [job for job in (self._fresh if fresh else self._started) if not job.done.done()]
-        self._fresh_turn = not fresh
-        if not queue:
+        queues = (self._fresh, self._started) if self._fresh_turn else (self._started, self._fresh)
+        for queue in queues:
+            waiting = (job for job in queue if not job.done.done())
+            if first := next(waiting, None):
+                break
+        else:
             return []
-        tokens = queue[0].tokens
-        room = max(1, self._max_run_tokens // tokens)
-        jobs = [job for job in queue if job.tokens == tokens][:room]
-        counts = _dealt([job.left for job in jobs], room)
-        self._forget(set(jobs))
+        self._fresh_turn = queue is self._started
+        room = max(1, self._max_run_tokens // first.tokens)
+        jobs = [first, *islice((job for job in waiting if job.tokens == first.tokens), room - 1)]
         shares = []
-        for job, count in zip(jobs, counts, strict=True):
+        for job, count in zip(jobs, _dealt([job.left for job in jobs], room), strict=True):
+            queue.remove(job)  # one of the first
             part = job.rows[job.taken : job.taken + count]
             job.taken += count
+            self._queued -= count
             shares.append(_Share(job, part, last=not job.left))
             if job.left:
                 self._started.append(job)
         return shares
 
-    def _forget(self, jobs: set[_Job]) -> None:
+    def _forget(self, job: _Job) -> None:
+        """Called when a job has its answer, or nobody waits for it, before all of its rows had their turn."""
         for queue in (self._fresh, self._started):
-            if not jobs.isdisjoint(queue):
-                kept = [job for job in queue if job not in jobs]
-                queue.clear()
-                queue.extend(kept)
+            if job in queue:
+                queue.remove(job)
+                self._queued -= job.left
 
     def _infer(self, shares: Sequence[_Share]) -> list[tuple[_Job, Any]]:
         """In the thread of the model: the jobs that came to their end, with their results or errors."""

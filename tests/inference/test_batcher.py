@@ -231,6 +231,23 @@ def test_a_caller_that_goes_while_the_model_runs_takes_the_rest_of_its_rows_alon
     play(scene, model, max_run_tokens=8)
 
 
+def test_a_text_that_had_a_turn_goes_on_when_the_only_fresh_one_is_just_cancelled():
+    model = Model()
+
+    async def scene(batcher):
+        await busy(batcher, model)
+        long, gone = start(batcher, rows(1, count=3), rows(2))
+        assert [share.job.done for _ in range(2) for share in batcher._next_shares()] == [long, long]
+        gone.cancel()  # nobody has heard of it yet
+        assert [share.job.done for share in batcher._next_shares()] == [long]
+        assert batcher.queued_rows == 1
+        await asyncio.sleep(0)
+        assert batcher.queued_rows == 0
+        model.free.set()
+
+    play(scene, model, max_run_tokens=4)
+
+
 def test_a_deadline_takes_rows_out_of_the_queue():
     model = Model()
 
