@@ -84,7 +84,7 @@ class WithoutAccessLog(Logger):  # type: ignore[misc]
     gunicorn's logger. `http.envelope` logs what was answered, without what was asked.
 
     `accesslog = None` alone would not do: since there is a `logconfig_dict`, gunicorn would put the line together for
-    each request, a tenth of the time of the event loop, and throw it away.
+    each request, on the event loop, and throw it away.
     """
 
     access_log_enabled = False
