@@ -20,7 +20,7 @@ LAYERS = [
     ["sanitizer"],
     ["policy"],
     ["scanners", "inference", "logs"],
-    ["config", "registry"],
+    ["config", "registry", "scan"],
     ["chain", "engine", "testing", "shared"],
     ["stream", "rates", "verdict_cache", "traces"],
     ["metrics", "assembly"],

@@ -1,0 +1,156 @@
+"""One text under the rules, in steps that run in a thread: before the models, and after them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from scanner_service.errors import DeadlineExceeded, ModelError
+from scanner_service.findings import ScannerResult, ScanResult
+from scanner_service.logs import log_failure
+from scanner_service.policy import Rule
+from scanner_service.sanitizer import sanitize
+from scanner_service.scanner import Context, Need, Prediction
+from scanner_service.stages import Stopwatch
+from scanner_service.substitutes import Substitutes
+from scanner_service.text import Text, View
+from scanner_service.views import VIEWS
+
+log = logging.getLogger(__name__)
+
+# By model and text.
+Readings = Mapping[tuple[str, str], Any]
+Predicted = Mapping[tuple[str, str], Sequence[Prediction] | ModelError]
+
+
+@dataclass(slots=True)
+class Scan:
+    """
+    One text on its way through the engine. Its methods take their time, and belong in a thread.
+
+    Attributes:
+        rules: what the text is held against.
+        text: it.
+        prompt: what it answers, if it is an output.
+        substitutes: what gives out the stand-ins of redacted values.
+        fail_fast: whether to stop at the first rule that blocks.
+        timeout: seconds from now on after which no rule begins any more.
+        wanted: the views that models are asked about, once it is prepared.
+        watch: what took time.
+    """
+
+    rules: Sequence[Rule]
+    text: Text
+    prompt: Text | None
+    substitutes: Substitutes
+    fail_fast: bool
+    timeout: float
+    wanted: dict[Need, Sequence[View]] = field(default_factory=dict)
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    _results: dict[str, ScannerResult] = field(default_factory=dict)
+    _stopped: bool = False
+    _deadline: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._deadline = time.monotonic() + self.timeout
+
+    def abandon(self) -> None:
+        """Nobody waits any more: what still runs in a thread ends before its next rule, or the next text to read."""
+        self._deadline = 0.0
+
+    def prepare(self, read: Callable[[str, str], Any]) -> Readings:
+        """
+        Run the rules that need no model, then derive what the others need, unless a rule has stopped the scan.
+
+        Args:
+            read: makes of the name of a model and a text what that model takes.
+
+        Returns:
+            what was read, or the `ModelError` where it could not be.
+
+        Raises:
+            DeadlineExceeded: if it takes too long, or nobody waits.
+        """
+        for rule in self.rules:
+            if not rule.scanner.needs:
+                self._run(rule, Context(prompt=self.prompt))
+        if not self._stopped:
+            for need in {need for rule in self.rules for need in rule.scanner.needs}:
+                self.wanted[need] = self.text.views(VIEWS[need.view])
+        readings: dict[tuple[str, str], Any] = {}
+        for need, views in self.wanted.items():
+            for view in views:
+                if (call := (need.model, view.text)) not in readings:
+                    self._check_deadline()
+                    readings[call] = _read(read, *call)
+        return readings
+
+    def finish(self, predicted: Predicted) -> ScanResult:
+        """
+        Run the rules that need models, and edit the text.
+
+        Raises:
+            DeadlineExceeded: if it takes too long, or nobody waits.
+        """
+        answers: dict[Need, Sequence[tuple[View, Sequence[Prediction]]]] = {}
+        for need, views in self.wanted.items():
+            pairs = [(view, predicted[need.model, view.text]) for view in views]
+            if not any(isinstance(answer, ModelError) for _, answer in pairs):
+                answers[need] = [(view, answer) for view, answer in pairs if not isinstance(answer, ModelError)]
+        for rule in self.rules:
+            if rule.scanner.needs:
+                self._run(rule, Context(answers, self.prompt))
+        results = tuple(self._results[rule.name] for rule in self.rules)
+        self.watch.lap("judge")
+        return edited(self.rules, results, self.text.value, self.substitutes, self.watch)
+
+    def _run(self, rule: Rule, context: Context) -> None:
+        self._check_deadline()
+        result = rule.skip() if self._stopped else self._result(rule, context)
+        self._results[rule.name] = result
+        self._stopped = self._stopped or (result.blocks and (self.fail_fast or rule.stops))
+
+    def _check_deadline(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise DeadlineExceeded("the scan did not end in time")
+
+    def _result(self, rule: Rule, context: Context) -> ScannerResult:
+        started = time.perf_counter()
+        if any(need not in context.predictions for need in rule.scanner.needs):
+            return rule.excuse("model_failed")
+        try:
+            findings = list(rule.scanner.scan(self.text, context))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the rule did not run and must say so
+            log_failure(log, "could not run", error, what="scanner", which=rule.name)
+            return rule.excuse("scanner_failed", _ms_since(started))
+        return rule.judge(findings, _ms_since(started))
+
+
+def _read(read: Callable[[str, str], Any], model: str, text: str) -> Any:
+    try:
+        return read(model, text)
+    except Exception as error:  # noqa: BLE001 - the rules that need it did not run and must say so
+        return model_error(model, error)
+
+
+def model_error(model: str, error: BaseException) -> ModelError:
+    """What rules are told of the *error* of a model, which goes to the log without its message."""
+    log_failure(log, "could not run", error, what="model", which=model)
+    return ModelError(f"the model `{model}` could not run")
+
+
+def edited(
+    rules: Sequence[Rule], results: Sequence[ScannerResult], text: str, substitutes: Substitutes, watch: Stopwatch
+) -> ScanResult:
+    """The *text* with what the *rules* make of their *results*, one for each of them."""
+    redactions = [edit for rule, result in zip(rules, results, strict=True) for edit in rule.redactions(result)]
+    sanitized = sanitize(text, redactions, substitutes)
+    watch.lap("sanitize")
+    return ScanResult(results, sanitized, substitutes.values, tuple(watch.stages))
+
+
+def _ms_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
