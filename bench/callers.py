@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import re
 import socket
@@ -37,17 +38,24 @@ class Seen:
 
     Attributes:
         waited_ms: by status; 0 where the connection broke.
-        seconds: for how long they called.
+        seconds: during which what they saw counts.
+        lasted: seconds from the first request to the last answer.
         cpu_share: of a core that they took themselves.
     """
 
     waited_ms: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     seconds: float = 0.0
+    lasted: float = 0.0
     cpu_share: float = 0.0
 
 
 def in_turns(port: int, key: str, texts: Texts, concurrency: int, seconds: float) -> Seen:
-    """So many callers, each with a kept connection, that ask again as soon as they are answered."""
+    """
+    So many callers, each with a kept connection, that ask again as soon as they are answered.
+
+    What they see counts from shortly after each of them has been answered once: before, the server has more to do than
+    it answers.
+    """
     return asyncio.run(_in_turns(port, key, texts, concurrency, seconds))
 
 
@@ -137,17 +145,23 @@ async def _in_turns(port: int, key: str, texts: Texts, concurrency: int, seconds
     for _ in range(concurrency):  # one after another, so that each worker may take some
         connections.append(await Connection.open(port))
         await connections[-1].ask(b"GET /healthz HTTP/1.1\r\nHost: bench\r\n\r\n")
-    begin = time.perf_counter() + WARM_UP_SECONDS
+    begin, new = math.inf, concurrency
 
     async def caller(connection: Connection) -> None:
+        nonlocal begin, new
+        await connection.ask(post("/analyze/prompt", key, {"prompt": texts.draw()}))
+        new -= 1
+        if not new:
+            begin = time.perf_counter() + WARM_UP_SECONDS
         while (started := time.perf_counter()) < begin + seconds:
             status = await connection.ask(post("/analyze/prompt", key, {"prompt": texts.draw()}))
             if begin <= time.perf_counter() < begin + seconds:
                 seen.waited_ms[status].append((time.perf_counter() - started) * 1000)
 
-    cpu = time.process_time()
+    cpu, first = time.process_time(), time.perf_counter()
     await asyncio.gather(*map(caller, connections))
-    seen.seconds, seen.cpu_share = seconds, (time.process_time() - cpu) / (seconds + WARM_UP_SECONDS)
+    seen.seconds, seen.lasted = seconds, time.perf_counter() - first
+    seen.cpu_share = (time.process_time() - cpu) / seen.lasted
     for connection in connections:
         connection.close()
     return seen
@@ -182,8 +196,8 @@ async def _at_rate(port: int, key: str, texts: Texts, rate: float, seconds: floa
                 calls.create_task(call(due))
             else:
                 seen.waited_ms[0].append(0.0)
-    seen.seconds = time.perf_counter() - begin  # until the last answer
-    seen.cpu_share = (time.process_time() - cpu) / seen.seconds
+    seen.seconds = seen.lasted = time.perf_counter() - begin
+    seen.cpu_share = (time.process_time() - cpu) / seen.lasted
     for connection in idle:
         connection.close()
     return seen

@@ -100,6 +100,12 @@ def text_of(tokens: int, model: Classifier) -> str:
     return " ".join(words[: fitting - 1])
 
 
+def _received(connection: socket.socket) -> bytes:
+    if not (piece := connection.recv(1 << 20)):
+        raise SystemExit("the server hung up")
+    return piece
+
+
 def ask(connection: socket.socket, port: int, key: str, text: str, pause_ms: float) -> tuple[float, float, float]:
     """After a pause: milliseconds of the scan, of the rest of the application, and of what else the caller waited."""
     time.sleep(pause_ms / 1000)
@@ -110,13 +116,13 @@ def ask(connection: socket.socket, port: int, key: str, text: str, pause_ms: flo
     )
     started = time.perf_counter()
     connection.sendall(head.encode() + body)
-    answer = b""
+    answer = _received(connection)
     while b"\r\n\r\n" not in answer:
-        answer += connection.recv(1 << 20)
+        answer += _received(connection)
     fields, _, content = answer.partition(b"\r\n\r\n")
     length = int(re.search(rb"content-length: (\d+)", fields)[1])  # type: ignore[index]
     while len(content) < length:
-        content += connection.recv(1 << 20)
+        content += _received(connection)
     waited = (time.perf_counter() - started) * 1000
     if not fields.startswith(b"HTTP/1.1 200"):
         raise SystemExit(content.decode())

@@ -104,7 +104,7 @@ class Bench:
         before = self._server.cpu_seconds()
         call = self._pool.submit(callers.in_turns, self._server.port, self._key, texts, concurrency, seconds)
         seen = call.result()
-        return {"concurrency": concurrency} | row(seen, self._cores(before, seconds + callers.WARM_UP_SECONDS))
+        return {"concurrency": concurrency} | row(seen, self._cores(before, seen.lasted))
 
     def at_rate(self, texts: callers.Texts, rate: float, seconds: float) -> Row:
         """One rate, beside `/healthz`."""

@@ -86,6 +86,14 @@ class BoundedProtocol(ASGIProtocol):  # type: ignore[misc]
             self._patience.cancel()
         super().connection_lost(exc)
 
+    async def _handle_connection(self) -> None:
+        try:
+            await super()._handle_connection()
+        finally:
+            # They hold this protocol as it holds them, so each closed connection would stay until Python next looks
+            # for garbage; and the more there are, the longer everybody waits for that look.
+            self._callback_parser = self._body_receiver = None
+
     async def _serve_http_request(self, *arguments: Any) -> Any:
         self.worker.promised = False
         return await super()._serve_http_request(*arguments)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from scanner_service.errors import DeadlineExceeded, ModelError, Overloaded
@@ -32,6 +34,10 @@ class Models(Protocol):
 
     @property
     def info(self) -> Mapping[str, ModelInfo]: ...
+
+    async def room(self, models: Collection[str]) -> None:
+        """Wait until each of *models* has so little before it that a further text is worth preparing."""
+        ...
 
     def read(self, model: str, text: str) -> Any:
         """
@@ -69,6 +75,9 @@ class Engine:
         self._models = models
         self._timeout = timeout
         self._threads = ThreadPoolExecutor(SCAN_THREADS, thread_name_prefix="scan")
+        self._turns: defaultdict[frozenset[str], asyncio.Semaphore] = defaultdict(
+            partial(asyncio.Semaphore, SCAN_THREADS)
+        )
 
     def close(self) -> None:
         """Let go of the threads. Scans still running end by themselves."""
@@ -104,7 +113,7 @@ class Engine:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeout):
-                readings = await loop.run_in_executor(self._threads, scan.prepare, self._models.read)
+                readings = await self._prepare(scan)
                 scan.watch.lap("prepare")
                 predicted = await self._predict(readings)
                 if scan.wanted:
@@ -121,6 +130,14 @@ class Engine:
         """The answer to a scan of *text* whose *results*, one for each of *rules*, are known already."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, edited, rules, results, text, substitutes, Stopwatch())
+
+    async def _prepare(self, scan: Scan) -> Readings:
+        # In a burst the texts wait here: were they all prepared as they come, the threads would keep the event loop
+        # from its work just when there is most of it, and a text that is done would wait for all that are not.
+        models = frozenset(need.model for rule in scan.rules for need in rule.scanner.needs)
+        async with self._turns[models]:
+            await self._models.room(models)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, scan.prepare, self._models.read)
 
     async def _predict(self, readings: Readings) -> Predicted:
         predicted: dict[tuple[str, str], Sequence[Prediction] | ModelError] = {}

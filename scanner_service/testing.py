@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from scanner_service.findings import Finding
@@ -30,6 +30,9 @@ class FakeModels:
             for name in predict
         }
         self.calls: list[tuple[str, str]] = []
+
+    async def room(self, models: Collection[str]) -> None:
+        """There always is."""
 
     def read(self, model: str, text: str) -> str:
         """*text*; nothing is wrong with it for *model*."""

@@ -1,6 +1,9 @@
 import asyncio
+import gc
+import weakref
 from types import SimpleNamespace
 
+import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
@@ -26,6 +29,11 @@ def make_worker(app):
     )
 
 
+async def ok(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
 async def answers(stop_after):
     """The heads of two answers on one connection, whose worker is told to stop at the end of request *stop_after*."""
     count = 0
@@ -33,8 +41,7 @@ async def answers(stop_after):
     async def app(scope, receive, send):
         nonlocal count
         count += 1
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-        await send({"type": "http.response.body", "body": b"ok"})
+        await ok(scope, receive, send)
         if count == stop_after:
             worker.alive = False
 
@@ -64,6 +71,36 @@ def test_a_worker_that_is_told_to_stop_keeps_its_promise_of_one_more_request():
 def test_a_worker_that_goes_on_keeps_its_connections():
     (first, second), _ = asyncio.run(answers(stop_after=0))
     assert b"connection: close" not in first + second
+
+
+@pytest.mark.parametrize("asked", [REQUEST, REQUEST[:-2] + b"Connection: close\r\n\r\n", b"GET", b""])
+def test_a_closed_connection_is_gone_without_a_look_for_garbage(asked):
+    async def scene():
+        worker, protocols = make_worker(ok), weakref.WeakSet()
+
+        def protocol():
+            protocols.add(made := BoundedProtocol(worker))
+            return made
+
+        server = await worker.loop.create_server(protocol, "127.0.0.1", 0)
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.write(asked)
+            if asked.endswith(b"\r\n\r\n"):
+                await asyncio.wait_for(reader.readuntil(b"ok"), 5)
+            writer.close()
+            await writer.wait_closed()
+        async with asyncio.timeout(5):
+            while worker.nr_conns or protocols:
+                await asyncio.sleep(0.01)
+        server.close()
+
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(scene())
+    finally:
+        gc.enable()
 
 
 def test_what_a_connection_counts_is_counted_by_its_worker():

@@ -187,6 +187,63 @@ def test_the_event_loop_is_free_while_a_scanner_works():
     assert result.is_valid
 
 
+def test_a_text_is_prepared_once_its_models_have_room_and_one_without_models_at_once(word_rule):
+    class Full(FakeModels):
+        def __init__(self):
+            super().__init__({"guard": whole})
+            self.emptied = asyncio.Event()
+            self.read_texts = []
+
+        async def room(self, models):
+            if models:
+                await self.emptied.wait()
+
+        def read(self, model, text):
+            self.read_texts.append(text)
+            return text
+
+    async def scene():
+        models = Full()
+        engine = Engine(models, timeout=5)
+        try:
+            needing = [asyncio.create_task(engine.scan([rule(ModelScanner())], f"text {n}")) for n in range(10)]
+            free = await engine.scan([word_rule("text")], "a text")
+            assert free.results[0].triggered
+            assert models.read_texts == []
+            models.emptied.set()
+            await asyncio.gather(*needing)
+            assert sorted(models.read_texts) == sorted(f"text {n}" for n in range(10))
+        finally:
+            engine.close()
+
+    asyncio.run(scene())
+
+
+def test_a_text_that_waits_for_room_keeps_its_deadline_and_leaves_its_place():
+    class Full(FakeModels):
+        full = True
+
+        async def room(self, models):
+            if self.full:
+                await asyncio.Event().wait()
+
+    async def scene():
+        models = Full({"guard": whole})
+        engine = Engine(models, timeout=0.2)
+        try:
+            waiting = [engine.scan([rule(ModelScanner())], f"text {n}") for n in range(5)]
+            started = time.perf_counter()
+            answers = await asyncio.gather(*waiting, return_exceptions=True)
+            assert time.perf_counter() - started < 0.25
+            assert [type(answer) for answer in answers] == [DeadlineExceeded] * 5
+            models.full = False
+            assert (await engine.scan([rule(ModelScanner())], "a text")).results[0].triggered
+        finally:
+            engine.close()
+
+    asyncio.run(scene())
+
+
 def test_a_scanner_sees_the_prompt_of_an_output():
     @dataclass(frozen=True)
     class Echo:

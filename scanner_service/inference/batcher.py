@@ -6,6 +6,9 @@ length share a run, because padding costs more on a CPU than batching gains. Tex
 that have had one take turns: a short text waits for about one run, however many windows a long one has, and a stream
 of short texts leaves a long one every other run. The idea of draining the queue is that of text-embeddings-inference.
 
+A text that is ready long before its turn has taken time from those before it, and memory; so the batcher says when it
+has room for a further one.
+
 The event loop does the bookkeeping, one thread runs the model; neither waits for a lock of the other.
 """
 
@@ -32,6 +35,9 @@ T = TypeVar("T")
 # Tokens in one run. A longer run gains little (see bench/model.py), and it is what a new text waits for.
 MAX_RUN_TOKENS = 512
 ONE_ROW = 1
+
+# Texts that wait for their first turn: enough that a model never waits for the next one to be prepared.
+MAX_FRESH_TEXTS = 32
 
 
 @dataclass(slots=True, eq=False)
@@ -89,6 +95,8 @@ class Batcher:
         self._queued = 0
         self._closed = False
         self._awake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._worker = asyncio.create_task(self._work())
 
@@ -96,6 +104,10 @@ class Batcher:
     def queued_rows(self) -> int:
         """Rows that wait for a run."""
         return self._queued
+
+    async def room(self) -> None:
+        """Wait until fewer than `MAX_FRESH_TEXTS` wait for their first turn, or the batcher is closed."""
+        await self._room.wait()
 
     def submit(self, rows: Ints, finish: Callable[[Outputs], T]) -> asyncio.Future[T]:
         """
@@ -115,6 +127,7 @@ class Batcher:
         self._fresh.append(job)
         self._queued += len(rows)
         self._awake.set()
+        self._note_room()
         return job.done
 
     async def aclose(self) -> None:
@@ -124,6 +137,7 @@ class Batcher:
             if not job.done.done():
                 job.done.set_exception(Overloaded("the service is shutting down"))
         self._awake.set()
+        self._note_room()
         await self._worker
         self._thread.shutdown()
 
@@ -165,6 +179,7 @@ class Batcher:
             shares.append(_Share(job, part, last=not job.left))
             if job.left:
                 self._started.append(job)
+        self._note_room()
         return shares
 
     def _forget(self, job: _Job) -> None:
@@ -173,6 +188,13 @@ class Batcher:
             if job in queue:
                 queue.remove(job)
                 self._queued -= job.left
+        self._note_room()
+
+    def _note_room(self) -> None:
+        if self._closed or len(self._fresh) < MAX_FRESH_TEXTS:
+            self._room.set()
+        else:
+            self._room.clear()
 
     def _infer(self, shares: Sequence[_Share]) -> list[tuple[_Job, Any]]:
         """In the thread of the model: the jobs that came to their end, with their results or errors."""

@@ -92,6 +92,12 @@ class ModelPool:
         """How many windows wait, by model."""
         return {name: batcher.queued_rows for name, batcher in self._batchers.items()}
 
+    async def room(self, models: Collection[str]) -> None:
+        """Wait until each of *models* has so little before it that a further text is worth preparing."""
+        for name in models:
+            if name in self._batchers:
+                await self._batchers[name].room()
+
     def read(self, model: str, text: str) -> Reading:
         """
         *text* as `predict` takes it for *model*. Takes its time, and belongs in a thread.

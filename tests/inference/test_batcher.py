@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scanner_service.errors import ModelError, Overloaded
-from scanner_service.inference.batcher import Batcher
+from scanner_service.inference.batcher import MAX_FRESH_TEXTS, Batcher
 
 
 class Model:
@@ -194,6 +194,48 @@ def test_too_many_waiting_rows_are_refused_at_once():
         assert await batcher.submit(rows(4, count=10), firsts) == [4] * 10
 
     play(scene, model, max_queued_rows=10)
+
+
+@pytest.mark.parametrize("leaves", ["its turn", "its caller", "the batcher"])
+def test_a_further_text_has_room_once_one_no_longer_waits_for_its_first_turn(leaves):
+    model = Model()
+
+    async def scene(batcher):
+        first = await busy(batcher, model)
+        waiting = start(batcher, *(rows(value, tokens=4 + value % 2) for value in range(MAX_FRESH_TEXTS - 1)))
+        await asyncio.wait_for(batcher.room(), timeout=5)
+        waiting += start(batcher, rows(1))
+        room = asyncio.ensure_future(batcher.room())
+        await asyncio.sleep(0.05)
+        assert not room.done()
+        if leaves == "its caller":
+            waiting[0].cancel()
+        elif leaves == "the batcher":
+            closing = asyncio.ensure_future(batcher.aclose())
+        else:
+            model.free.set()
+        await asyncio.wait_for(room, timeout=5)
+        model.free.set()
+        if leaves == "the batcher":
+            await closing
+        await asyncio.gather(first, *waiting, return_exceptions=True)
+
+    play(scene, model)
+
+
+def test_a_long_text_that_had_a_turn_takes_nobodys_room():
+    model = Model()
+
+    async def scene(batcher):
+        long = start(batcher, *(rows(value, count=50) for value in range(MAX_FRESH_TEXTS)))
+        await until(lambda: len(model.runs) > MAX_FRESH_TEXTS)
+        model.free.clear()
+        assert not any(task.done() for task in long)
+        await asyncio.wait_for(batcher.room(), timeout=5)
+        model.free.set()
+        await asyncio.gather(*long)
+
+    play(scene, model, max_run_tokens=16)
 
 
 def test_a_caller_that_is_gone_leaves_the_queue():
