@@ -88,19 +88,20 @@ def create_app(
     )
     scans, streams = Scans(resources), Streams(resources)
     health = Health(ready, metrics, (lambda: served().keys) if config.metrics_require_key else None)
+    # In the order in which they are looked through: those first that are called most.
     routes = [
-        Route("/", health.root),
-        Route("/healthz", health.healthz),
-        Route("/readyz", health.readyz),
-        Route("/metrics", health.metrics),
-        Route("/openapi.json", openapi.endpoint),
-        Route("/docs", pages.docs),
         Route("/analyze/prompt", scans.analyze_prompt, methods=["POST"]),
         Route("/analyze/prompts", scans.analyze_prompts, methods=["POST"]),
         Route("/analyze/output", scans.analyze_output, methods=["POST"]),
         Route("/analyze/output/stream", streams.analyze_output, methods=["POST"]),
         Route("/scan/prompt", scans.scan_prompt, methods=["POST"]),
         Route("/scan/output", scans.scan_output, methods=["POST"]),
+        Route("/", health.root),
+        Route("/healthz", health.healthz),
+        Route("/readyz", health.readyz),
+        Route("/metrics", health.metrics),
+        Route("/openapi.json", openapi.endpoint),
+        Route("/docs", pages.docs),
     ]
     paths = [route.path for route in routes]
     scanning = [route.path for route in routes if "POST" in (route.methods or ())]

@@ -78,7 +78,7 @@ class Envelope:
             if message["type"] == "http.response.start":
                 here.status = message["status"]
                 message["headers"] = [*message["headers"], *_HEADERS, (b"x-request-id", here.request_id.encode())]
-                if not any(name == b"cache-control" for name, _ in message["headers"]):
+                if b"cache-control" not in dict(message["headers"]):
                     message["headers"].append((b"cache-control", b"no-store"))
             elif scope["method"] == "HEAD":
                 message = {**message, "body": b""}
