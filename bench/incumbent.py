@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.shipped import Shipped
+from bench.shipped import Shipped, classifier
 
 SENTENCE = "The committee met on Tuesday to discuss the budget of the new library and who would pay for it. "
 TOKENS = 128
@@ -113,11 +113,11 @@ def main() -> None:
     with Shipped() as shipped:
         rules = [shipped.rules[name] for name in SCANNERS]
         text = (SENTENCE * 10)[:600]  # 128 tokens of the shipped tokenizer, with the two that frame them
-        classifier = shipped.classifier("guard")
-        row = classifier.read(text).rows
+        model = classifier()
+        row = model.read(text).rows
         calls: dict[str, Callable[[], object]] = {
             "ours, all of it": lambda: shipped.scan(text, rules),
-            "ours, the model alone": lambda: classifier.session.run(row),
+            "ours, the model alone": lambda: model.session.run(row),
         }
         calls |= {name: session(exported(make)) for name, make in MODELS.items()}
         taken: dict[str, list[float]] = {name: [] for name in calls}

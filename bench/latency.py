@@ -31,8 +31,8 @@ from typing import Any
 import msgspec
 
 from bench.serving import serve
+from bench.shipped import classifier
 from scanner_service.asgi import Service
-from scanner_service.assembly import assemble
 from scanner_service.config import DEFAULT_CONFIG
 from scanner_service.engine import Engine
 from scanner_service.inference.classifier import Classifier
@@ -142,10 +142,7 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=1.0, help="milliseconds before each (default: %(default)s)")
     options = parser.parse_args()
     repeat = options.repeat
-    assembly = assemble(os.environ)
-    name = assembly.models[0]
-    manifest = assembly.manifest
-    model = Classifier(manifest.models[name], manifest.read_model(name), manifest.read_tokenizer(name))
+    model = classifier()
     key = secrets.token_urlsafe(24)
     print(f"{'tokens':>6} {'windows':>7} {'tokenize':>9} {'infer':>9} {'scan':>9}", end=" ")
     print(f"{'app':>7} {'socket':>7} {'HTTP':>7} {'share of HTTP':>14}")

@@ -34,8 +34,7 @@ from tqdm import tqdm
 from bench import callers, soak
 from bench.latency import SENTENCES
 from bench.serving import Server, serve
-from scanner_service.assembly import assemble
-from scanner_service.inference.classifier import Classifier
+from bench.shipped import classifier
 
 RESULTS = Path(__file__).parent / "results"
 TOKENS = (32, 256)
@@ -48,9 +47,7 @@ Row = dict[str, Any]
 
 def one_token_words() -> list[str]:
     """Words of ordinary sentences that are one token each to the shipped model."""
-    assembly = assemble(os.environ)
-    name, manifest = assembly.models[0], assembly.manifest
-    model = Classifier(manifest.models[name], manifest.read_model(name), manifest.read_tokenizer(name))
+    model = classifier()
     return sorted({word for word in " ".join(SENTENCES).split() if len(model.read(word).tokens) == 1})
 
 

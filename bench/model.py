@@ -24,6 +24,7 @@ import numpy as np
 
 from bench.incumbent import deberta, exported
 from scanner_service.inference import manifest
+from scanner_service.inference.classifier import Classifier
 from scanner_service.inference.onnx import Session
 from scanner_service.inference.pool import ModelPool
 
@@ -77,16 +78,16 @@ async def overhead(loaded: manifest.Manifest, name: str, rounds: int) -> None:
     """What a prediction costs beside the run of the model, for a text of about 128 tokens."""
     pool = ModelPool(loaded, [name])
     await pool.start()
-    classifier = pool._classifiers[name]
+    model = Classifier(loaded.models[name], loaded.read_model(name), loaded.read_tokenizer(name))
     text = (SENTENCE * 10)[:560]
-    reading = classifier.read(text)
-    outputs = classifier.session.run(reading.rows)
+    reading = model.read(text)
+    outputs = model.session.run(reading.rows)
     taken: dict[str, list[float]] = {stage: [] for stage in ("predict", "run", "read", "judge")}
     for _ in range(rounds):
         for stage, call in (
-            ("run", lambda: classifier.session.run(reading.rows)),
-            ("read", lambda: classifier.read(text)),
-            ("judge", lambda: classifier.judge(reading, outputs)),
+            ("run", lambda: model.session.run(reading.rows)),
+            ("read", lambda: model.read(text)),
+            ("judge", lambda: model.judge(reading, outputs)),
         ):
             started = time.perf_counter()
             call()

@@ -54,10 +54,6 @@ class Shipped:
             raise RuntimeError(f"could not run: {', '.join(failed)}")
         return {one.scanner: one.findings for one in results}
 
-    def classifier(self, model: str) -> Classifier:
-        """A model as the pool holds it."""
-        return self._pool._classifiers[model]
-
     def threshold(self, rule: str, label: str) -> float:
         """What the policy holds the scores of *label* against."""
         return self.rules[rule].thresholds.get(label, self.rules[rule].threshold)
@@ -69,6 +65,13 @@ class Shipped:
         scanner = kind.build(kind.Config(model="guard", entities=list(labels)), info)
         thresholds = {label: at for label, at in info["guard"].thresholds.items() if label in labels}
         return Rule(name="entities", kind="pii", scanner=scanner, action=Action.REDACT, thresholds=thresholds)
+
+
+def classifier() -> Classifier:
+    """The first model of the configured policy, by itself."""
+    assembly = assemble(os.environ)
+    name, manifest = assembly.models[0], assembly.manifest
+    return Classifier(manifest.models[name], manifest.read_model(name), manifest.read_tokenizer(name))
 
 
 def highest(findings: Sequence[Finding], label: str) -> float:

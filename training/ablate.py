@@ -37,7 +37,8 @@ class Variant:
     tokens, trains some heads, draws from all sources with equal weight (`evenly`) or from `near_duplicates` too, also
     `learns` sources that are held out otherwise, is not measured on those it `spares`, has some of the layers, `scale`
     times as many rows, goes on from the weights of `start`, is taught by it, drops what the other fold's model
-    contradicts, or is one of two models that teach each other.
+    contradicts, or is one of two models that teach each other. With another `seed` it draws other rows, in another
+    order, which shows how much of a difference is chance.
     """
 
     keeps: Callable[[Row], bool] = lambda row: True
@@ -54,6 +55,7 @@ class Variant:
     taught: bool = False
     drops_contradicted: bool = False
     co_taught: bool = False
+    seed: int = SEED
 
 
 def without(*sources: str) -> Variant:
@@ -74,6 +76,9 @@ VARIANTS: Mapping[str, Variant] = {
     "no hidden tokens": Variant(unknown=0.0),
     "sources of equal weight": Variant(evenly=True),
     "near-duplicates too": Variant(near_duplicates=True),
+    "everything, other rows": Variant(seed=SEED + 1),
+    "sources of equal weight, other rows": Variant(evenly=True, seed=SEED + 1),
+    "near-duplicates too, other rows": Variant(near_duplicates=True, seed=SEED + 1),
     "no contradicted rows": Variant(drops_contradicted=True),
     "injection alone, co-taught": Variant(lambda row: isinstance(row, Attack), heads=("injection",), co_taught=True),
     "three layers": Variant(layers=(0, 2, 4)),
@@ -123,23 +128,23 @@ def trained(
         wrong = contradicted(judged, lambda part: trained(part, fold, table, scale, processes, None))
         print(f"{len(wrong)} rows are contradicted", flush=True)
         rows = [row for row in rows if row.text not in wrong]
-    trainer = Trainer("cpu", processes, variant.layers)
+    trainer = Trainer("cpu", processes, variant.layers, variant.seed)
     if start and variant.goes_on:
         trainer.begin(weights(start))
         trainer.slow_down(CONTINUED)
     shares = {name: share * variant.disturbed for name, share in mixture.DISTURBED.items()}
     weight = mixture.weights(table)
-    drawn = mixture.draw(rows, dict.fromkeys(weight, 1.0) if variant.evenly else weight, 0, SEED, scale, shares)
-    samples = encode(drawn, tokens.build(), choice.by_wording, SEED)
+    drawn = mixture.draw(rows, dict.fromkeys(weight, 1.0) if variant.evenly else weight, 0, variant.seed, scale, shares)
+    samples = encode(drawn, tokens.build(), choice.by_wording, variant.seed)
     if start and variant.taught:
         teacher = Trainer("cpu", 1)
         teacher.begin(weights(start))
         samples = taught(samples, teacher)
     trainer.unknown = variant.unknown
     if variant.co_taught:
-        coteach.one_round(trainer, Trainer("cpu", 1, seed=SEED + 1), batches(samples, SEED))
+        coteach.one_round(trainer, Trainer("cpu", 1, seed=variant.seed + 1), batches(samples, variant.seed))
     else:
-        train.one_round(trainer, batches(samples, SEED), 0, 1, 0, None, {})
+        train.one_round(trainer, batches(samples, variant.seed), 0, 1, 0, None, {})
     return trainer
 
 
