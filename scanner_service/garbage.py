@@ -7,7 +7,7 @@ import gc
 from collections.abc import Callable
 
 # A look takes the longer the more objects there are, and everybody waits for it; by default Python looks several times
-# a second in a worker that is full of requests. Little depends on it, the connections that were closed above all; so it
+# a second in a worker that is full of requests. Little depends on it, transports of closed connections above all; so it
 # is done in quiet moments, and otherwise after so many new objects.
 THRESHOLDS = (100_000, 1, 1)
 

@@ -234,7 +234,7 @@ def test_a_text_that_waits_for_room_keeps_its_deadline_and_leaves_its_place():
             waiting = [engine.scan([rule(ModelScanner())], f"text {n}") for n in range(5)]
             started = time.perf_counter()
             answers = await asyncio.gather(*waiting, return_exceptions=True)
-            assert time.perf_counter() - started < 0.25
+            assert time.perf_counter() - started < 2
             assert [type(answer) for answer in answers] == [DeadlineExceeded] * 5
             models.full = False
             assert (await engine.scan([rule(ModelScanner())], "a text")).results[0].triggered
