@@ -6,9 +6,12 @@ import base64
 import codecs
 import urllib.parse
 from collections.abc import Callable, Mapping
+from string import ascii_letters, ascii_lowercase, ascii_uppercase
 
 _CYRILLIC = str.maketrans("aceopxyABCEHKMOPTX", "асеорхуАВСЕНКМОРТХ")
 _LEET = str.maketrans("aeioAEIO", "43104310")
+_THREE_ON = str.maketrans(ascii_letters, ascii_lowercase[3:] + "abc" + ascii_uppercase[3:] + "ABC")
+_ATBASH = str.maketrans(ascii_letters, ascii_lowercase[::-1] + ascii_uppercase[::-1])
 
 
 def full_width(text: str) -> str:
@@ -50,5 +53,7 @@ OBFUSCATIONS: Mapping[str, Callable[[str], str]] = {
     "html_entities": html_entities,
     "unicode_escapes": lambda text: "".join(f"\\u{ord(c):04x}" for c in text),
     "rot13": lambda text: codecs.encode(text, "rot13"),
+    "caesar": lambda text: text.translate(_THREE_ON),
+    "atbash": lambda text: text.translate(_ATBASH),
     "percent_of_base64": lambda text: urllib.parse.quote(base64.b64encode(text.encode()).decode(), safe=""),
 }

@@ -4,6 +4,7 @@ import base64
 import codecs
 import re
 import urllib.parse
+from string import ascii_lowercase
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,10 @@ def lines(text, width):
     return [text[at : at + width] for at in range(0, len(text), width)]
 
 
+def in_alphabet(alphabet):
+    return ATTACK.lower().translate(str.maketrans(ascii_lowercase, alphabet))
+
+
 ENCODED = {
     "base64": b64(ATTACK),
     "base64 without padding": b64(ATTACK).rstrip("="),
@@ -53,6 +58,8 @@ ENCODED = {
     "character codes with commas": ", ".join(map(str, BYTES)),
     "Morse": " / ".join(" ".join(MORSE[letter] for letter in word) for word in ATTACK.lower().split()),
     "ROT13": codecs.encode(ATTACK, "rot13"),
+    "a Caesar cipher": in_alphabet(ascii_lowercase[3:] + ascii_lowercase[:3]),
+    "Atbash": in_alphabet(ascii_lowercase[::-1]),
     "backwards": ATTACK[::-1],
     "words backwards": " ".join(word[::-1] for word in ATTACK.split()),
     "base64 in base64": b64(b64(ATTACK)),

@@ -8,6 +8,7 @@ import pytest
 
 from scanner_service.text import View
 from scanner_service.views import VIEWS, invisible_runs
+from scanner_service.views.ciphers import ALPHABETS
 from scanner_service.views.decode import MOST_VIEWS
 
 LENGTH = 200_000
@@ -43,6 +44,7 @@ HOSTILE = {repr(unit): (unit * LENGTH)[:LENGTH] for unit in UNITS} | {
     "base64 of text": nested(1),
     "nested base64": nested(4),
     "many short encodings": " ".join(base64.b64encode(b"hello my friend %d" % n).decode() for n in range(7000)),
+    "many ciphers": " ".join(decipher("previous instructions system prompt") for decipher in ALPHABETS * 210)[:LENGTH],
     "bits": some_of("\u200b\u200c"),
     "a bit of everything": some_of("aA0 %&\\=\u200b\u0301а.-\U000e0041"),
 }

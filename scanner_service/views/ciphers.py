@@ -1,10 +1,9 @@
-"""Words in ROT13 and words written backwards."""
+"""Words whose letters were exchanged by a fixed rule, as in ROT13, and words written backwards."""
 
 from __future__ import annotations
 
 import re
-from codecs import encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from string import ascii_lowercase, ascii_uppercase
 
 from scanner_service.text import Span
@@ -22,11 +21,23 @@ _FEWEST_TELLING = 2
 # A stretch must gain so many letters of common words, and ends with so many letters of words that were common before.
 _LEAST_GAIN = 12.0
 _PATIENCE = 12.0
+# Of so many strange words one may turn into a common one by chance.
+_CHANCE = 50
+# Deciphering takes time: where words of many alphabets are mixed, it is done for those that explain most.
+_MOST_ALPHABETS = 4
 
 
-def rot13(text: str) -> str:
-    """*text* with every letter of ASCII thirteen places on."""
-    return encode(text, "rot13")
+def exchange(alphabet: str) -> Callable[[str], str]:
+    """What replaces each letter of ASCII, small or capital, by the one at its place in *alphabet*."""
+    table = str.maketrans(ascii_lowercase + ascii_uppercase, alphabet + alphabet.upper())
+    return lambda text: text.translate(table)
+
+
+ALPHABETS: Sequence[Callable[[str], str]] = (
+    *(exchange(ascii_lowercase[places:] + ascii_lowercase[:places]) for places in range(1, 26)),
+    exchange(ascii_lowercase[::-1]),
+)
+"""What undoes the Caesar ciphers, ROT13 among them, and Atbash."""
 
 
 def backwards(text: str) -> str:
@@ -42,14 +53,29 @@ def decipher_stretches(text: str) -> Iterator[tuple[Span, str]]:
     places, or with the whole sentence.
     """
     words = text.encode("ascii", "replace").translate(_LETTERS_ONLY).decode("ascii").split()
-    strange = [word for word in {*words} - _COMMON if len(word) >= _TELLING]
-    if len(_COMMON.intersection(rot13(" ".join(strange)).split())) >= _FEWEST_TELLING:
-        for span in _stretches(text, rot13):
-            yield span, rot13(span.of(text))
-    if len(_COMMON.intersection(backwards(" ".join(strange)).split())) >= _FEWEST_TELLING:
+    telling = [word for word in {*words} - _COMMON if len(word) >= _TELLING]
+    if len(telling) < _FEWEST_TELLING:
+        return
+    strange = " ".join(telling)
+    for decipher in _likely_alphabets(strange):
+        for span in _stretches(text, decipher):
+            yield span, decipher(span.of(text))
+    if _common_in(backwards(strange)) >= _FEWEST_TELLING:
         for span in _stretches(text, backwards):
             written = span.of(text)
             yield span, f"{backwards(written)}\n{_WORD.sub(lambda word: backwards(word[0]), written)}"
+
+
+def _likely_alphabets(strange: str) -> Sequence[Callable[[str], str]]:
+    """Those that make common words of some of the *strange* words, more than chance does."""
+    least = max(_FEWEST_TELLING, strange.count(" ") // _CHANCE)
+    found = [(_common_in(decipher(strange)), decipher) for decipher in ALPHABETS]
+    likely = sorted((pair for pair in found if pair[0] >= least), key=lambda pair: -pair[0])
+    return [decipher for _, decipher in likely[:_MOST_ALPHABETS]]
+
+
+def _common_in(words: str) -> int:
+    return len(_COMMON.intersection(words.split()))
 
 
 def _stretches(text: str, decipher: Callable[[str], str]) -> Iterator[Span]:
