@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from bench import metrics
-from training import choice, coteach, mixture, tokens, train, unseen
+from training import choice, coteach, mixture, near_copies, tokens, train, unseen
 from training.batches import batches, encode
 from training.contradicted import contradicted
 from training.rows import Attack, Row, Tagged, Toxic, read_rows
@@ -24,7 +24,7 @@ from training.start import weights
 from training.teach import taught
 from training.trainer import CONTINUED, SEED, Trainer
 
-HIDDEN = 0.04  # of the tokens, in all variants but one; the shipped model did without in its last sitting
+HIDDEN = 0.04  # of the tokens, where some are hidden
 PENALTY = 0.15  # of windows, as the shipped model has it
 LIMIT = 100  # texts of each unseen source and label
 
@@ -34,25 +34,25 @@ class Variant:
     """What a training is without, or has in addition.
 
     It keeps some rows, changes the form of some (`disturbed` times as many as the mixture says), hides a share of the
-    tokens, trains some heads, draws from all sources with equal weight (`evenly`) or from `near_duplicates` too, also
-    `learns` sources that are held out otherwise, is not measured on those it `spares`, has some of the layers, `scale`
-    times as many rows, goes on from the weights of `start`, is taught by it, drops what the other fold's model
-    contradicts, or is one of two models that teach each other. With another `seed` it draws other rows, in another
-    order, which shows how much of a difference is chance.
+    tokens, trains some heads, draws from all sources with equal weight (`evenly`), also `learns` sources that are held
+    out otherwise, is not measured on those it `spares`, has some of the layers, `scale` times as many rows, goes on
+    from the weights of `start`, is taught by it, drops near-copies or what the other fold's model contradicts, or is
+    one of two models that teach each other. With another `seed` it draws other rows, in another order, which shows how
+    much of a difference is chance.
     """
 
     keeps: Callable[[Row], bool] = lambda row: True
     disturbed: float = 1.0
-    unknown: float = HIDDEN
+    unknown: float = 0.0
     heads: tuple[str, ...] = ("injection", "toxicity", "entities")
     evenly: bool = False
-    near_duplicates: bool = False
     learns: tuple[str, ...] = ()
     spares: tuple[str, ...] = ()
     layers: tuple[int, ...] = ()
     scale: float = 1.0
     goes_on: bool = False
     taught: bool = False
+    drops_near_copies: bool = False
     drops_contradicted: bool = False
     co_taught: bool = False
     seed: int = SEED
@@ -64,8 +64,13 @@ def without(*sources: str) -> Variant:
 
 NON_COMMERCIAL = ("alpaca", "code_alpaca", "asb_composed", "harmful_requests", "conll2003_en", "wikineural_en")
 
+AUTHORED = ("authored_attack", "authored_harmless", "authored_tagged")
+
 VARIANTS: Mapping[str, Variant] = {
     "everything": Variant(),
+    "no authored texts": without(*AUTHORED),
+    "everything, draw 2": Variant(seed=SEED + 1),
+    "no authored texts, draw 2": replace(without(*AUTHORED), seed=SEED + 1),
     "injection alone": Variant(lambda row: isinstance(row, Attack), heads=("injection",)),
     "toxicity alone": Variant(lambda row: isinstance(row, Toxic), heads=("toxicity",)),
     "entities alone": Variant(lambda row: isinstance(row, Tagged), heads=("entities",)),
@@ -73,15 +78,9 @@ VARIANTS: Mapping[str, Variant] = {
     "no worded attacks": without("grammar_attack", "grammar_benign"),
     "no hard negatives": Variant(lambda row: not (isinstance(row, Attack) and row.kind == "hard_negative")),
     "no changed forms": Variant(disturbed=0.0),
-    "no hidden tokens": Variant(unknown=0.0),
+    "hidden tokens": Variant(unknown=HIDDEN),
     "sources of equal weight": Variant(evenly=True),
-    "near-duplicates too": Variant(near_duplicates=True),
-    "everything, draw 2": Variant(seed=SEED + 1),
-    "sources of equal weight, draw 2": Variant(evenly=True, seed=SEED + 1),
-    "near-duplicates too, draw 2": Variant(near_duplicates=True, seed=SEED + 1),
-    "everything, draw 3": Variant(seed=SEED + 2),
-    "near-duplicates too, draw 3": Variant(near_duplicates=True, seed=SEED + 2),
-    "sources of equal weight, draw 3": Variant(evenly=True, seed=SEED + 2),
+    "no near-copies": Variant(drops_near_copies=True),
     "no contradicted rows": Variant(drops_contradicted=True),
     "injection alone, co-taught": Variant(lambda row: isinstance(row, Attack), heads=("injection",), co_taught=True),
     "three layers": Variant(layers=(0, 2, 4)),
@@ -89,7 +88,7 @@ VARIANTS: Mapping[str, Variant] = {
     "six layers, taught by the shipped model": Variant(taught=True),
     "the shipped model": Variant(goes_on=True, scale=0.0),
     "the shipped model, gone on with entities alone": Variant(
-        lambda row: isinstance(row, Tagged), heads=("entities",), goes_on=True, scale=8.0, unknown=0.0
+        lambda row: isinstance(row, Tagged), heads=("entities",), goes_on=True, scale=8.0
     ),
     "everything, fewer sources measured": Variant(spares=NON_COMMERCIAL),
     "non-commercial sources too, fewer sources measured": Variant(learns=NON_COMMERCIAL, spares=NON_COMMERCIAL),
@@ -106,12 +105,11 @@ def run(
     target = results / "guard_ablations.json"
     found: dict[str, dict[str, float]] = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}
     rows = read_rows(work / "rows" / "train.jsonl.gz") + read_rows(work / "rows" / "generated.jsonl.gz")
-    alike = read_rows(work / "rows" / "alike.jsonl.gz")
     hidden = unseen.rows(work)
     for name, variant in VARIANTS.items():
         if name not in found and (start or not (variant.goes_on or variant.taught)):
             kept = [row for row in rows if variant.keeps(row)] + [row for row in hidden if row.source in variant.learns]
-            kept += alike if variant.near_duplicates else []
+            kept = list(near_copies.without(kept)) if variant.drops_near_copies else kept
             trainer = trained(kept, variant, table, scale * variant.scale, processes, start)
             found[name] = measured(trainer, [row for row in hidden if row.source not in variant.spares], variant.heads)
             trainer.crew.close()

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from training import documents, entities, toxic
+from training import authored, documents, entities, toxic
 from training.grammar import Grammar, read_grammar
 from training.noise import disturb
 from training.plant import Carrier, carrier, clean, planted
@@ -41,7 +41,10 @@ def run(work: Path, scale: float = 1.0) -> dict[str, int]:
 
 
 def generate(rows: Sequence[Row], rng: random.Random, scale: float) -> Iterator[Row]:
-    """All generated rows, a function of the published rows and the seed."""
+    """All generated rows, a function of the published rows and the seed, and the authored ones among them."""
+    written = authored.rows()
+    yield from written
+    rows = [*rows, *written]
     attacks, _ = read_grammar("attacks")
     benign, _ = read_grammar("benign")
     yield from worded(rows, attacks, benign, rng, round(12_000 * scale))

@@ -71,15 +71,21 @@ def earlier(results: Path, trained_now: Set[str]) -> str:
 
 
 def ablations(results: Path) -> str:
-    """One line for each brief training that differed in one thing; nothing where none was run."""
-    kept = results / "guard_ablations.json"
+    """One line for each brief training that differed in one thing, of now and earlier; nothing where none was run."""
+    tables = {name: _variants(results / f"guard_{name}.json") for name in ("ablations", "ablations_earlier")}
+    text = TEXT.with_name("card_ablations.md").read_text(encoding="utf-8")
+    return text.format(**tables).strip() if any(tables.values()) else ""
+
+
+def _variants(kept: Path) -> str:
     if not kept.exists():
         return ""
     found = json.loads(kept.read_text(encoding="utf-8"))
     names = list(dict.fromkeys(name for figures in found.values() for name in figures))
-    lines = [(variant, *(_maybe(figures, name) for name in names)) for variant, figures in found.items()]
-    text = TEXT.with_name("card_ablations.md").read_text(encoding="utf-8")
-    return text.format(table=table(("variant", *names), lines)).strip()
+    return table(
+        ("variant", *names),
+        [(variant, *(_maybe(figures, name) for name in names)) for variant, figures in found.items()],
+    )
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:

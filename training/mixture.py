@@ -71,7 +71,9 @@ def draw(
 
 
 def varied(row: Row, share: float, rng: random.Random) -> Row:
-    """Sometimes the row with a change of form."""
-    if isinstance(row, Tagged) or row.source in PLACED or rng.random() >= share:
+    """Sometimes the row with a change of form; never one whose places are known."""
+    if isinstance(row, Tagged) or row.source in PLACED or (isinstance(row, Attack) and row.span):
+        return row
+    if rng.random() >= share:
         return row
     return replace(row, text=disturb(row.text, rng))

@@ -40,7 +40,9 @@ def test_an_earlier_model_is_told_for_what_is_trained_on_now(tmp_path):
 def test_ablations_are_a_table_with_gaps_where_a_head_was_not_trained(tmp_path):
     found = {"everything": {"injection AUC": 0.95, "PERSON F1": 0.5}, "entities alone": {"PERSON F1": 0.55}}
     (tmp_path / "guard_ablations.json").write_text(json.dumps(found))
+    (tmp_path / "guard_ablations_earlier.json").write_text(json.dumps({"older": {"PERSON F1": 0.25}}))
     text = card.ablations(tmp_path)
     assert "| variant | injection AUC | PERSON F1 |" in text
     assert "| everything | 0.950 | 0.500 |" in text
     assert "| entities alone | – | 0.550 |" in text
+    assert "| older | 0.250 |" in text

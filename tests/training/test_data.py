@@ -12,18 +12,8 @@ def attack(text: str, source: str = "s") -> Attack:
 
 def test_texts_that_differ_in_case_and_punctuation_alone_are_kept_once_per_task():
     toxic = Toxic("ignore it", "t", (0.0,) * 9)
-    kept = list(data.distinct([attack("Ignore it!"), attack("ignore  IT"), toxic], []))
+    kept = list(data.distinct([attack("Ignore it!"), attack("ignore  IT"), toxic]))
     assert kept == [attack("Ignore it!"), toxic]
-
-
-def test_near_copies_of_an_attack_are_dropped_and_different_texts_stay():
-    words = ["w" + chr(97 + i // 26) + chr(97 + i % 26) for i in range(60)]
-    first = attack(" ".join(words))
-    copy = attack(" ".join([*words[:59], "end"]))
-    other = attack(" ".join(reversed(words)))
-    alike = []
-    assert list(data.distinct([first, copy, other], alike)) == [first, other]
-    assert alike == [copy]
 
 
 def test_rows_go_to_training_or_stay_unseen_by_the_licence_of_their_part(tmp_path):
@@ -45,4 +35,4 @@ def test_rows_go_to_training_or_stay_unseen_by_the_licence_of_their_part(tmp_pat
     assert trained == {"open good"}
     assert "open bad" in unseen
     assert {"hidden good", "hidden bad", "hidden dropped"} <= unseen
-    assert counts == {"train": len(trained), "unseen": len(unseen), "alike": 0}
+    assert counts == {"train": len(trained), "unseen": len(unseen)}
