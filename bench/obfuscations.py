@@ -54,6 +54,10 @@ OBFUSCATIONS: Mapping[str, Callable[[str], str]] = {
     "unicode_escapes": lambda text: "".join(f"\\u{ord(c):04x}" for c in text),
     "rot13": lambda text: codecs.encode(text, "rot13"),
     "caesar": lambda text: text.translate(_THREE_ON),
+    "mark_up": lambda text: "".join(f"<b>{c}</b>" if c.isalpha() else c for c in text),
+    "joined_strings": lambda text: " ".join(
+        f"{word[:2]}' + '{word[2:]}" if len(word) > 3 else word for word in text.split()
+    ),
     "atbash": lambda text: text.translate(_ATBASH),
     "percent_of_base64": lambda text: urllib.parse.quote(base64.b64encode(text.encode()).decode(), safe=""),
 }

@@ -56,6 +56,7 @@ ENCODED = {
     "binary without spaces": "".join(f"{byte:08b}" for byte in BYTES),
     "character codes": " ".join(map(str, BYTES)),
     "character codes with commas": ", ".join(map(str, BYTES)),
+    "character codes of a program": "+".join(f"chr({byte})" for byte in BYTES),
     "Morse": " / ".join(" ".join(MORSE[letter] for letter in word) for word in ATTACK.lower().split()),
     "ROT13": codecs.encode(ATTACK, "rot13"),
     "a Caesar cipher": in_alphabet(ascii_lowercase[3:] + ascii_lowercase[:3]),
@@ -88,6 +89,14 @@ ESCAPED = {
 }
 
 
+CUT = {
+    "letters in mark-up": re.sub("([a-zA-Z])", r"<b>\1</b>", ATTACK),
+    "comments in words": re.sub("([a-z])([a-z]{2})", r"\1<!-- x -->\2", ATTACK),
+    "mark-up with attributes": re.sub("([a-z]{2})([a-z])", r'\1<span style="color: red">\2', ATTACK),
+    "joined strings": re.sub("([a-z]{3})([a-z])", r"\1' + '\2", ATTACK),
+}
+
+
 def decoded(text):
     return VIEWS["decoded"](View.identity(text))
 
@@ -115,6 +124,13 @@ def test_an_escaped_attack_is_read_and_points_at_the_escapes(escaped):
 @pytest.mark.parametrize("encoded", (ENCODED | ESCAPED).values(), ids=ENCODED | ESCAPED)
 def test_an_encoded_attack_alone_is_read(encoded):
     assert found_in(encoded) == encoded
+
+
+@pytest.mark.parametrize("cut", CUT.values(), ids=CUT)
+def test_words_that_are_cut_are_read_whole_and_point_at_the_cut_ones(cut):
+    if cut.startswith("<b>"):  # spaces stand between tags, which stay
+        cut = cut.replace("</b> <b>", " ").removeprefix("<b>").removesuffix("</b>")
+    assert found_in(f"Please read this carefully: {cut} Thanks a lot, my friend.") == cut
 
 
 def test_an_escape_is_read_in_its_sentence():
@@ -170,6 +186,9 @@ def test_no_stretch_is_lost_when_there_are_too_many_for_a_view_each():
         "She was not on the level; a wolf saw a tip no loop spot.",
         "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod",
         "0000000000000000 1111111111111111",
+        "<tr><td>one</td><td>two</td><td>three</td></tr><ul><li>first</li><li>second</li></ul>",
+        "url = base + 'path' + '/' + name + 'end'; x = \"count\" + number + 'items'",
+        "H<sub>2</sub>O and CO<sub>2</sub>, <b>bold</b> words and <i>others</i>.",
     ],
 )
 def test_ordinary_text_says_nothing_in_an_encoding(text):

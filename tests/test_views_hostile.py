@@ -36,6 +36,7 @@ UNITS = [
     "\U0001f1e6", "\U000e0041", "\U000e0141", "a\U000e0141", "\ufe0f", "Vtaber nyy ", "erongi lla ", "1gn0r3 4ll ",
     "0a", "1a1a1a1a ", "1!|1!|1", "41 ", "41 4g", "41", "01000001", "65 ", "сору ", "іgnоrе ", "！", "Ａ", "ш", "你 ",
     "👨‍👩‍👧", "ש\u200f", " ", "\n", "MFRGGZDF", "aAbB ", "aB1=", "A2", "the quick brown fox ",
+    "a<b>", "<b>", "<b ", "<!--", "a<!-- -->", "re<b></b>ad ", "a'+'", "re' + 'ad ", "chr(65)", "chr(",
 ]  # fmt: skip
 HOSTILE = {repr(unit): (unit * LENGTH)[:LENGTH] for unit in UNITS} | {
     "one letter under marks": "a" + "\u0301" * LENGTH,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from scanner_service.text import Span, View
 from scanner_service.views.ciphers import decipher_stretches
+from scanner_service.views.cuts import join_stretches
 from scanner_service.views.encodings import decode_stretches
 from scanner_service.views.escapes import unescape_stretches
 
@@ -37,6 +38,7 @@ def decode(view: View) -> Sequence[View]:
 
 def _inside(view: View) -> Iterator[View]:
     yield from unescape_stretches(view)
+    yield from join_stretches(view)
     for read in (decode_stretches, decipher_stretches):
         for span, plain in read(view.text):
             yield view.slice(span).rewrite([(Span(0, len(span)), plain)])

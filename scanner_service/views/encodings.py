@@ -30,6 +30,7 @@ _HEX = re.compile(r"(?<![0-9A-Za-z])(?:(?:0[xX])?[0-9A-Fa-f]{2}[\s,;:-]{0,3}+){8
 _HEX_PAIR = re.compile(r"(?:0[xX])?([0-9A-Fa-f]{2})")
 _BINARY = re.compile(r"(?<![0-9])(?:[01]{8}[\s,]{0,3}+){3,}+")
 _DECIMAL = re.compile(r"(?<![0-9])(?:[0-9]{2,3}[\s,;]{1,3}+){7,}+[0-9]{0,3}")
+_CALLS = re.compile(r"(?:\bchr\([0-9]{2,3}\)[\s,;.+&|]{0,6}+){7,}+", re.IGNORECASE)
 _MORSE = re.compile(r"(?<![^\s/|])(?:[.·•_–—−-]{1,6}+[ /|\n]{1,3}+){5,}+[.·•_–—−-]{0,6}+")
 _MORSE_LETTER = re.compile(r"([.-]+)|([ ]{2,}|[ ]*[/|\n][ ]*)")
 _MORSE_SIGNS = str.maketrans("·•_–—−", "..----")
@@ -57,6 +58,8 @@ def decode_stretches(text: str) -> Iterator[tuple[Span, str]]:
         kinds.append(_matches(_BINARY, _binary, text))
     if b"0 0" in words or b"0  0" in words:
         kinds.append(_matches(_DECIMAL, _decimal, text))
+    if "hr(" in text or "HR(" in text:
+        kinds.append(_matches(_CALLS, _decimal, text))
     if is_long or b"0a00" in words or any(pairs in solid for pairs in _PAIR_SHAPES):
         kinds.append(_matches(_HEX, _hex, text))
     if ".-" in text or "-." in text or any(sign in text for sign in "·•–—−"):

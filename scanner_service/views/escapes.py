@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import unescape
-from itertools import pairwise
 from urllib.parse import unquote_to_bytes
 
 from scanner_service.text import Span, View
-
-# An escape hides in the middle of a sentence: it is read together with this many characters on either side.
-CONTEXT = 120
+from scanner_service.views.context import Edit, in_context, neighbours
 
 _HEX = "[0-9A-Fa-f]"
 _ESCAPE = re.compile(
@@ -41,27 +38,18 @@ def unescape_stretches(view: View) -> Iterator[View]:
     text = view.text
     if not any(gate in text for gate in _GATES):
         return
-    edits = [(match, plain) for match in _ESCAPE.finditer(text) if (plain := _read(match))]
-    for group in _neighbours(edits):
-        if any(_is_telling(plain) for _, plain in group) or _percents(group) >= _SENTENCE:
-            start, end = max(group[0][0].start() - CONTEXT, 0), min(group[-1][0].end() + CONTEXT, len(text))
-            edits_inside = ((Span(match.start() - start, match.end() - start), plain) for match, plain in group)
-            yield view.slice(Span(start, end)).rewrite(edits_inside)
-
-
-def _neighbours(edits: Sequence[tuple[re.Match[str], str]]) -> Iterator[Sequence[tuple[re.Match[str], str]]]:
-    """*edits* in groups between which no context overlaps."""
-    cuts = [at for at, (one, two) in enumerate(pairwise(edits), 1) if two[0].start() - one[0].end() > 2 * CONTEXT]
-    for start, end in pairwise([0, *cuts, len(edits)] if edits else ()):
-        yield edits[start:end]
+    edits = [(Span(*match.span()), plain) for match in _ESCAPE.finditer(text) if (plain := _read(match))]
+    for group in neighbours(edits):
+        if any(_is_telling(plain) for _, plain in group) or _percents(text, group) >= _SENTENCE:
+            yield in_context(view, group)
 
 
 def _is_telling(plain: str) -> bool:
     return any(map(str.isalnum, plain))
 
 
-def _percents(group: Sequence[tuple[re.Match[str], str]]) -> int:
-    return sum(len(match[0]) // 3 for match, _ in group if match.lastgroup == "percent")
+def _percents(text: str, edits: Sequence[Edit]) -> int:
+    return sum(len(span) // 3 for span, _ in edits if text[span.start] == "%")
 
 
 def _read(match: re.Match[str]) -> str:
