@@ -21,16 +21,14 @@ _FEWEST_TELLING = 2
 
 
 def join_stretches(view: View) -> Iterator[View]:
-    """Each stretch of *view* in which common words are cut, `Ig<b></b>nore` or `'ig' + 'nore'`, with them whole."""
+    """Each stretch of *view* in which common words are cut, `Ig<b></b>nore` or `'ig' + 'nore'`, without what cuts."""
     text = view.text
     if "<" not in text and "+" not in text:
         return
-    cuts: dict[Span, bool] = {}
-    for word in _WORD.finditer(text):
-        telling = _is_telling(_CUT.sub("", word[0]))
-        cuts |= {Span(*cut.span()): telling for cut in _CUT.finditer(text, *word.span())}
-    for group in neighbours([(cut, "") for cut in cuts]):
-        if sum(cuts[cut] for cut, _ in group) >= _FEWEST_TELLING:
+    words = [word.span() for word in _WORD.finditer(text) if _is_telling(_CUT.sub("", word[0]))]
+    telling = {cut.span() for word in words for cut in _CUT.finditer(text, *word)}
+    for group in neighbours([(Span(*cut.span()), "") for cut in _CUT.finditer(text)] if telling else []):
+        if sum((cut.start, cut.end) in telling for cut, _ in group) >= _FEWEST_TELLING:
             yield in_context(view, group)
 
 
