@@ -109,7 +109,8 @@ def run(
     for name, variant in VARIANTS.items():
         if name not in found and (start or not (variant.goes_on or variant.taught)):
             kept = [row for row in rows if variant.keeps(row)] + [row for row in hidden if row.source in variant.learns]
-            kept = list(near_copies.without(kept)) if variant.drops_near_copies else kept
+            if variant.drops_near_copies:
+                kept = list(near_copies.without(kept))
             trainer = trained(kept, variant, table, scale * variant.scale, processes, start)
             found[name] = measured(trainer, [row for row in hidden if row.source not in variant.spares], variant.heads)
             trainer.crew.close()

@@ -15,7 +15,7 @@ from training.sources import TABLE, Table
 ROUND = {"attack": 18_000, "harmless": 24_000, "toxicity": 16_000, "entities": 90_000}  # rows drawn in a round
 TEMPERATURE = 0.5  # the share of a source grows with this power of its size
 DISTURBED = {"attack": 0.2, "harmless": 0.15, "toxicity": 0.08, "entities": 0.0}
-PLACED = ("planted", "carrier")  # disturbed where they are made
+CARRIER = "carrier"  # disturbed where it is made
 
 
 def group(row: Row) -> str:
@@ -71,9 +71,8 @@ def draw(
 
 
 def varied(row: Row, share: float, rng: random.Random) -> Row:
-    """Sometimes the row with a change of form; never one whose places are known."""
-    if isinstance(row, Tagged) or row.source in PLACED or (isinstance(row, Attack) and row.span):
-        return row
-    if rng.random() >= share:
+    """Sometimes the row with a change of form; never one in which places are known."""
+    placed = isinstance(row, Tagged) or row.source == CARRIER or (isinstance(row, Attack) and row.span)
+    if placed or rng.random() >= share:
         return row
     return replace(row, text=disturb(row.text, rng))
