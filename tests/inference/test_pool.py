@@ -172,8 +172,10 @@ def test_the_event_loop_stays_free_while_a_long_text_is_read_and_judged(play):
     async def scene(pool):
         text = "hello john smith 漢 [SEP] attack " * 15_000
         # The machine may be busy elsewhere: one undisturbed run shows what the pool does.
-        pauses = [await longest_pause(pool, f"{number} {text}") for number in range(3)]
-        assert min(pauses) < 0.3  # most of a second if the tokenizer held the interpreter
+        for number in range(8):
+            if (pause := await longest_pause(pool, f"{number} {text}")) < 0.3:
+                break
+        assert pause < 0.3  # most of a second if the tokenizer held the interpreter
 
     play(scene, max_queued_windows=100_000)
 
