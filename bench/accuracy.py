@@ -5,6 +5,7 @@ How good the service's own chain is on sources that the model was not trained on
 
 Everything is measured behind views, windows and thresholds, with the int8 model that ships. Which sources are unseen
 stands in training/sources.toml; half of their texts, chosen by checksum, served to calibrate and are left out here.
+`bench/novel.jsonl` was written to measure with: nothing is chosen by it, and nobody trains on it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from bench.shipped import Shipped, highest
 from training import data, sources, unseen
 from training.rows import TOXICITY, Attack, Row, Toxic
 
+NOVEL = Path(__file__).with_name("novel.jsonl")
 SEED = 20
 NEEDED_NEGATIVES = 100  # below this a source's false-positive rates are measured on those of all sources together
 RESAMPLES = 200
@@ -48,6 +50,7 @@ def main() -> None:
     with Shipped() as shipped:
         figures: dict[str, Table] = {
             "injection": injection(shipped, rows, asked.limit),
+            "injection, texts written to measure with": novel(shipped),
             "obfuscations": obfuscations(shipped, rows, asked.limit),
             "toxicity": toxicity(shipped, rows, asked.limit),
             "entities": entities(shipped, rows, SENTENCES * asked.limit),
@@ -94,6 +97,23 @@ def injection(shipped: Shipped, rows: Sequence[Row], limit: int) -> Table:
         values = [value for source in group for value in harmless.get(source, [])]
         table[name] = {"n": len(values), **_share(values, threshold, "over_threshold")}
     return table
+
+
+def novel(shipped: Shipped) -> Table:
+    """Per kind: the share over the shipped threshold, and how well attacks are told from all harmless texts there."""
+    score = _injection_score(shipped)
+    threshold = shipped.threshold("prompt_injection", "INJECTION")
+    scored: dict[tuple[int, str], list[float]] = defaultdict(list)
+    for line in tqdm(NOVEL.read_text(encoding="utf-8").splitlines(), desc="novel"):
+        row = json.loads(line)
+        scored[row["label"], row["kind"]].append(score(row["text"]))
+    harmless = [value for (label, _), values in scored.items() if not label for value in values]
+    scored[1, "all attacks"] = [value for (label, _), values in scored.items() if label for value in values]
+    return {
+        kind: {"n": len(values), **_share(values, threshold, "over_threshold")}
+        | (_separation(values, harmless) if label else {})
+        for (label, kind), values in scored.items()
+    }
 
 
 def obfuscations(shipped: Shipped, rows: Sequence[Row], limit: int) -> Table:

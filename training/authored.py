@@ -2,8 +2,8 @@
 Rows that were written for this collection and stand beside this module.
 
 `authored/*.jsonl` are attacks and harmless look-alikes, one object a line: `label`, `kind`, `text`, and `attack`, the
-part of an indirect one that is meant for the model. `authored/entities.txt` are sentences with their names marked, as
-in `[PERSON Ann Lee] works for [ORGANIZATION Acme].`
+part of an indirect one that is meant for the model. `authored/*.txt` are sentences with their names marked, as in
+`[PERSON Ann Lee] works for [ORGANIZATION Acme].`
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def attacks() -> Iterator[Attack]:
 
 
 def tagged() -> Iterator[Tagged]:
-    for line in FOLDER.joinpath("entities.txt").read_text(encoding="utf-8").splitlines():
-        yield unmarked(line)
+    for path in sorted(FOLDER.glob("*.txt")):
+        yield from map(unmarked, path.read_text(encoding="utf-8").splitlines())
 
 
 def unmarked(line: str) -> Tagged:
