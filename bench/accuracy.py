@@ -50,17 +50,18 @@ def main() -> None:
     with Shipped() as shipped:
         figures: dict[str, Table] = {
             "injection": injection(shipped, rows, asked.limit),
-            "injection, texts written to measure with": novel(shipped),
+            "injection, written to measure with": novel(shipped),
             "obfuscations": obfuscations(shipped, rows, asked.limit),
             "toxicity": toxicity(shipped, rows, asked.limit),
             "entities": entities(shipped, rows, SENTENCES * asked.limit),
             "personal data in made-up documents": personal_data(shipped, asked.limit),
         }
+        model = shipped.digest
     for title, table in figures.items():
         print(f"\n{title}")
         _print(table)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    asked.out.write_text(json.dumps({"model": model, **figures}, indent=1) + "\n", encoding="utf-8")
     print(f"\nwritten to {asked.out}")
 
 

@@ -24,12 +24,14 @@ class Shipped:
 
     Attributes:
         rules: those for prompts, by name.
+        digest: the SHA-256 of the first model.
     """
 
     def __init__(self) -> None:
         self._assembly = assemble(os.environ)
         policy = self._assembly.policies[self._assembly.config.default_policy]
         self.rules = {rule.name: rule for rule in policy.prompt}
+        self.digest = self._assembly.manifest.models[self._assembly.models[0]].sha256
 
     def __enter__(self) -> Shipped:
         self._runner = asyncio.Runner()

@@ -40,6 +40,7 @@ def run(work: Path, out: Path, results: Path, split: Split) -> Path:
             generated=table(("made by `augment`", "rows"), sorted(made.items())),
             held_out=", ".join(f"`{source.name}`" for source in split.unseen),
             attacks=attacks(attacks_now),
+            novel=novel(results, evaluation["model"]),
             earlier=earlier(results, {source.file for source in split.train}.difference(attacks_now)),
             ablations=ablations(results),
             harmless=harmless(evaluation["injection"]["harmless"]),
@@ -68,6 +69,29 @@ def earlier(results: Path, trained_now: Set[str]) -> str:
     return text.format(
         sha256=figures["model"], attacks=attacks(found), **goals(figures["injection"]["summary"])
     ).strip()
+
+
+def novel(results: Path, model: str) -> str:
+    """What the service's chain made of the texts written to measure with, if that was measured with this model."""
+    kept = results / "accuracy.json"
+    figures = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {"model": ""}
+    if figures["model"] != model:
+        return "Not measured with this model: `python -m bench.accuracy`, then this stage again."
+    head = ("kind", "n", "over the threshold", "95 %", "AUC", "recall at 1 % FPR")
+    return table(
+        head,
+        [
+            (
+                kind,
+                r["n"],
+                percent(r["over_threshold"]),
+                interval((r["low"], r["high"])),
+                _maybe(r, "auc"),
+                percent(r["recall_at_1_percent"]) if "auc" in r else "–",
+            )
+            for kind, r in figures["injection, written to measure with"].items()
+        ],
+    )
 
 
 def ablations(results: Path) -> str:
