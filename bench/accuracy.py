@@ -5,7 +5,7 @@ How good the service's own chain is on sources that the model was not trained on
 
 Everything is measured behind views, windows and thresholds, with the int8 model that ships. Which sources are unseen
 stands in training/sources.toml; half of their texts, chosen by checksum, served to calibrate and are left out here.
-`bench/novel.jsonl` was written to measure with: nothing is chosen by it, and nobody trains on it.
+`bench/novel.jsonl` was written to measure with, and nobody trains on it.
 """
 
 from __future__ import annotations
@@ -56,12 +56,11 @@ def main() -> None:
             "entities": entities(shipped, rows, SENTENCES * asked.limit),
             "personal data in made-up documents": personal_data(shipped, asked.limit),
         }
-        model = shipped.digest
     for title, table in figures.items():
         print(f"\n{title}")
         _print(table)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps({"model": model, **figures}, indent=1) + "\n", encoding="utf-8")
+    asked.out.write_text(json.dumps({"model": shipped.digest, **figures}, indent=1) + "\n", encoding="utf-8")
     print(f"\nwritten to {asked.out}")
 
 

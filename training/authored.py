@@ -3,7 +3,7 @@ Rows that were written for this collection and stand beside this module.
 
 `authored/*.jsonl` are attacks and harmless look-alikes, one object a line: `label`, `kind`, `text`, and `attack`, the
 part of an indirect one that is meant for the model. `authored/*.txt` are sentences with their names marked, as in
-`[PERSON Ann Lee] works for [ORGANIZATION Acme].`
+`[PERSON Ann Lee] works for [ORGANIZATION Acme].` What they say of people and organizations that exist is made up.
 """
 
 from __future__ import annotations
