@@ -1,10 +1,9 @@
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner_service.placeholders import known_mentions, mentions, parse, spell
+from tests.timing import least_seconds
 
 
 def found(text, *labels):
@@ -71,6 +70,5 @@ def test_known_mentions_are_placeholders_and_fakes_in_the_order_of_the_text():
 
 @pytest.mark.parametrize("hostile", ["[", "PERSON ", "PERSON_", "[PERSON_1", "1", "\\", "P", "person"])
 def test_time_is_linear_in_the_text(hostile):
-    started = time.perf_counter()
-    found(hostile * 100_000, "PERSON", "EMAIL_ADDRESS")
-    assert time.perf_counter() - started < 2
+    text = hostile * 100_000
+    assert least_seconds(lambda: found(text, "PERSON", "EMAIL_ADDRESS"), enough=2) <= 2
