@@ -5,7 +5,8 @@ How good the service's own chain is on sources that the model was not trained on
 
 Everything is measured behind views, windows and thresholds, with the int8 model that ships. Which sources are unseen
 stands in training/sources.toml; half of their texts, chosen by checksum, served to calibrate and are left out here.
-`bench/novel.jsonl` was written to measure with, and nobody trains on it.
+`bench/novel.jsonl` and `bench/blind.jsonl` were written to measure with, and nobody trains on them; of the second, no
+figure is known before the weights and thresholds are final.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from bench.shipped import Shipped, highest
 from training import data, sources, unseen
 from training.rows import TOXICITY, Attack, Row, Toxic
 
-NOVEL = Path(__file__).with_name("novel.jsonl")
+WRITTEN = {name: Path(__file__).with_name(f"{name}.jsonl") for name in ("novel", "blind")}
 SEED = 20
 NEEDED_NEGATIVES = 100  # below this a source's false-positive rates are measured on those of all sources together
 RESAMPLES = 200
@@ -50,7 +51,7 @@ def main() -> None:
     with Shipped() as shipped:
         figures: dict[str, Table] = {
             "injection": injection(shipped, rows, asked.limit),
-            "injection, written to measure with": novel(shipped),
+            **{f"injection, {name} texts": written(shipped, path) for name, path in WRITTEN.items()},
             "obfuscations": obfuscations(shipped, rows, asked.limit),
             "toxicity": toxicity(shipped, rows, asked.limit),
             "entities": entities(shipped, rows, SENTENCES * asked.limit),
@@ -99,12 +100,12 @@ def injection(shipped: Shipped, rows: Sequence[Row], limit: int) -> Table:
     return table
 
 
-def novel(shipped: Shipped) -> Table:
+def written(shipped: Shipped, path: Path) -> Table:
     """Per kind: the share over the shipped threshold, and how well attacks are told from all harmless texts there."""
     score = _injection_score(shipped)
     threshold = shipped.threshold("prompt_injection", "INJECTION")
     scored: dict[tuple[int, str], list[float]] = defaultdict(list)
-    for line in tqdm(NOVEL.read_text(encoding="utf-8").splitlines(), desc="novel"):
+    for line in tqdm(path.read_text(encoding="utf-8").splitlines(), desc=path.stem):
         row = json.loads(line)
         scored[row["label"], row["kind"]].append(score(row["text"]))
     harmless = [value for (label, _), values in scored.items() if not label for value in values]

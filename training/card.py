@@ -40,7 +40,8 @@ def run(work: Path, out: Path, results: Path, split: Split) -> Path:
             generated=table(("made by `augment`", "rows"), sorted(made.items())),
             held_out=", ".join(f"`{source.name}`" for source in split.unseen),
             attacks=attacks(attacks_now),
-            novel=novel(results, evaluation["model"]),
+            novel=written(results, "novel", evaluation["model"]),
+            blind=written(results, "blind", evaluation["model"]),
             earlier=earlier(results, {source.file for source in split.train}.difference(attacks_now)),
             ablations=ablations(results),
             harmless=harmless(evaluation["injection"]["harmless"]),
@@ -71,8 +72,8 @@ def earlier(results: Path, trained_now: Set[str]) -> str:
     ).strip()
 
 
-def novel(results: Path, model: str) -> str:
-    """What the service's chain made of the texts written to measure with, if that was measured with this model."""
+def written(results: Path, name: str, model: str) -> str:
+    """What the service's chain made of texts written to measure with, if that was measured with this model."""
     kept = results / "accuracy.json"
     figures = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {"model": ""}
     if figures["model"] != model:
@@ -89,7 +90,7 @@ def novel(results: Path, model: str) -> str:
                 _maybe(r, "auc"),
                 percent(r["recall_at_1_percent"]) if "auc" in r else "–",
             )
-            for kind, r in figures["injection, written to measure with"].items()
+            for kind, r in figures[f"injection, {name} texts"].items()
         ],
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, pairwise
 
 from scanner_service.text import Span, View
@@ -35,6 +35,12 @@ _FEWEST_HUMPS, _HUMP_SURPRISE = 4, 1.6
 _PATIENCE = 30.0
 _SOLID_SHAPE = b"a" * _SHORTEST_SOLID
 _SOLID = re.compile(rf"[A-Za-z]{{{_SHORTEST_SOLID},}}+")
+
+# Whoever leaves out the spaces of one sentence and has next to none elsewhere left them out everywhere: then shorter
+# runs are parted too. Prose has one in five or six characters.
+_SHORTEST_BESIDE = 6
+_CHARACTERS_PER_SPACE = 24
+_BESIDE = re.compile(rf"[A-Za-z]{{{_SHORTEST_BESIDE},}}+")
 
 # Words joined by signs: shorter ones are state-of-the-art, and those beside a slash are parts of an address.
 _SHORTEST_CHAIN = 28
@@ -95,26 +101,34 @@ def part_words(view: View) -> View:
     *view* with spaces between words that were run together: `ignoreallprevious`, `IgnoreAllPrevious`, `ignore_all_…`.
 
     Only where three words or more, of sixteen letters or more, are common ones; it takes four with capitals or signs
-    between them, because such are the names in programs.
+    between them, because such are the names in programs. Where that is so in a text with next to no spaces, two words
+    of six letters are enough.
     """
     outline = caseless(shape(view.text))
     if outline.count(_LINK_SHAPE) >= _FEWEST_LINKS:
         view = view.rewrite(
             edit for chain in _CHAIN.finditer(view.text) for edit in _unchained(chain[0], chain.start())
         )
-    if _SOLID_SHAPE in outline:
-        view = view.rewrite(edit for run in _SOLID.finditer(view.text) for edit in _parted(run[0], run.start()))
+    if _SOLID_SHAPE in outline and (edits := list(_parted(view.text, _SOLID, _is_meant))):
+        if _CHARACTERS_PER_SPACE * len(view.text.split()) < len(view.text):
+            edits = list(_parted(view.text, _BESIDE, _is_meant_beside))
+        view = view.rewrite(edits)
     return view
 
 
-def _parted(run: str, start: int) -> Iterator[tuple[Span, str]]:
-    if is_common(run):
-        return
+def _parted(text: str, runs: re.Pattern[str], is_meant: Callable[[Sequence[str]], bool]) -> Iterator[tuple[Span, str]]:
+    """The spaces between the words that are run together in *text*."""
+    for run in runs.finditer(text):
+        if not is_common(run[0]):
+            yield from _parts(run[0], run.start(), is_meant)
+
+
+def _parts(run: str, start: int, is_meant: Callable[[Sequence[str]], bool]) -> Iterator[tuple[Span, str]]:
     words = segment(run)
     ends = [start + length for length in accumulate(map(len, words))]
     gains = (_PASSAGE_SURPRISE * len(word) - surprise(word) for word in words)
     for first, last, _ in passages(gains, _PATIENCE):
-        if _is_meant(words[first:last]):
+        if is_meant(words[first:last]):
             yield from ((Span(end, end), " ") for end in ends[max(first - 1, 0) : last] if end < start + len(run))
 
 
@@ -125,6 +139,12 @@ def _is_meant(words: Sequence[str]) -> bool:
     if any(word[0].isupper() for word in words[1:]):
         return len(words) >= _FEWEST_HUMPS and reads_well(words, _HUMP_SURPRISE)
     return len(words) >= _MANY_WORDS or (len(words) >= _FEW_WORDS and reads_well(words, _SOLID_SURPRISE))
+
+
+def _is_meant_beside(words: Sequence[str]) -> bool:
+    """The same where the sentences around them are run together."""
+    enough = len(words) > 1 and sum(map(len, words)) >= _SHORTEST_BESIDE
+    return _is_meant(words) or (enough and reads_well(words, _SOLID_SURPRISE))
 
 
 def _unchained(chain: str, start: int) -> Iterator[tuple[Span, str]]:

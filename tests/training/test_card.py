@@ -49,12 +49,12 @@ def test_ablations_are_a_table_with_gaps_where_a_head_was_not_trained(tmp_path):
 
 
 def test_the_texts_to_measure_with_are_told_of_the_model_that_was_measured_and_no_other(tmp_path):
-    assert "Not measured with this model" in card.novel(tmp_path, "ab12")
+    assert "Not measured with this model" in card.written(tmp_path, "blind", "ab12")
     harmless = {"n": 4, "over_threshold": 0.25, "low": 0.1, "high": 0.7}
     direct = harmless | {"over_threshold": 0.5, "auc": 0.875, "recall_at_1_percent": 0.75}
     kinds = {"direct": direct, "benign": harmless}
-    (tmp_path / "accuracy.json").write_text(json.dumps({"model": "ab12", "injection, written to measure with": kinds}))
-    assert "Not measured with this model" in card.novel(tmp_path, "cd34")
-    text = card.novel(tmp_path, "ab12")
+    (tmp_path / "accuracy.json").write_text(json.dumps({"model": "ab12", "injection, blind texts": kinds}))
+    assert "Not measured with this model" in card.written(tmp_path, "blind", "cd34")
+    text = card.written(tmp_path, "blind", "ab12")
     assert "| direct | 4 | 50.0 % | 10.0–70.0 | 0.875 | 75.0 % |" in text
     assert "| benign | 4 | 25.0 % | 10.0–70.0 | – | – |" in text
