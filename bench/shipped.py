@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
@@ -48,6 +49,16 @@ class Shipped:
     def scan(self, text: str, rules: Sequence[Rule] | None = None) -> ScanResult:
         """What the policy, or *rules* instead, says about *text*."""
         return self._runner.run(self._engine.scan(rules or list(self.rules.values()), text))
+
+    def seconds(self, text: str, rules: Sequence[Rule]) -> float:
+        """How long somebody waits for a scan; an event loop runs before and after, as it does in the service."""
+
+        async def waited() -> float:
+            started = time.perf_counter()
+            await self._engine.scan(rules, text)
+            return time.perf_counter() - started
+
+        return self._runner.run(waited())
 
     def findings(self, text: str, rules: Sequence[Rule]) -> Mapping[str, Sequence[Finding]]:
         """Everything that *rules* see, whatever its score, by rule."""

@@ -59,6 +59,7 @@ except ConfigError as error:
 wsgi_app = "scanner_service.asgi:app"
 worker_class = "asgi"
 asgi_loop = "asyncio"
+http_parser = "python"  # not whatever else is installed: `tests/e2e` attacks this one, and `connections` bounds it
 asgi_lifespan = "on"  # a worker whose models do not load must end the server, not serve
 control_socket_disable = True  # it would be written to the home folder, which may be read-only
 umask = 0o007  # of a Unix socket: for its user and group
