@@ -16,6 +16,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -29,7 +30,7 @@ from bench import metrics, personal_documents
 from bench.obfuscations import OBFUSCATIONS
 from bench.shipped import Shipped, highest
 from training import data, sources, unseen
-from training.rows import TOXICITY, Attack, Row, Toxic
+from training.rows import TOXICITY, Attack, Row, Tagged, Toxic
 
 WRITTEN = {name: Path(__file__).with_name(f"{name}.jsonl") for name in ("novel", "blind")}
 SEED = 20
@@ -55,6 +56,7 @@ def main() -> None:
             "obfuscations": obfuscations(shipped, rows, asked.limit),
             "toxicity": toxicity(shipped, rows, asked.limit),
             "entities": entities(shipped, rows, SENTENCES * asked.limit),
+            "entities, without capitals": entities(shipped, without_capitals(rows), SENTENCES * asked.limit),
             "personal data in made-up documents": personal_data(shipped, asked.limit),
         }
     for title, table in figures.items():
@@ -181,6 +183,12 @@ def entities(shipped: Shipped, rows: Sequence[Row], limit: int) -> Table:
         for label, scores in metrics.span_f1(gold, found).items():
             table[f"{label} in {source}"] = dict(scores)
     return table
+
+
+def without_capitals(rows: Sequence[Row]) -> Sequence[Row]:
+    """Those with names, as who does not care for capitals writes them."""
+    tagged = [row for row in rows if isinstance(row, Tagged) and len(row.text.lower()) == len(row.text)]
+    return [replace(row, text=row.text.lower()) for row in tagged]
 
 
 def personal_data(shipped: Shipped, limit: int) -> Table:

@@ -64,7 +64,7 @@ def without(*sources: str) -> Variant:
 
 NON_COMMERCIAL = ("alpaca", "code_alpaca", "asb_composed", "harmful_requests", "conll2003_en", "wikineural_en")
 
-AUTHORED = ("authored_attack", "authored_harmless", "authored_tagged")
+AUTHORED = ("authored_attack", "authored_harmless", "authored_tagged", "authored_clean")
 
 VARIANTS: Mapping[str, Variant] = {
     "everything": Variant(),
@@ -197,7 +197,8 @@ def entities(trainer: Trainer, rows: Sequence[Row]) -> dict[str, float]:
         for row in texts:
             encoding = tokens.build().encode(row.text)
             if len(encoding.ids) <= tokens.WINDOW - 2:
-                logits = trainer.logits([tokens.framed(encoding.ids)], "entities")[0][1:-1].numpy()
+                ids = tokens.framed(tokens.shaped(row.text, encoding))
+                logits = trainer.logits([ids], "entities")[0][1:-1].numpy()
                 guess.append({s for s in decode(logits, encoding.offsets, row.text) if s[2] in row.annotated})
                 gold.append(set(row.spans))
         for kind, figures in metrics.span_f1(gold, guess).items():

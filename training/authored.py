@@ -4,6 +4,7 @@ Rows that were written for this collection and stand beside this module.
 `authored/*.jsonl` are attacks and harmless look-alikes, one object a line: `label`, `kind`, `text`, and `attack`, the
 part of an indirect one that is meant for the model. `authored/*.txt` are sentences with their names marked, as in
 `[PERSON Ann Lee] works for [ORGANIZATION Acme].` What they say of people and organizations that exist is made up.
+`authored/clean/*.txt` are texts without any toxicity, one a line, which name those whom toxic ones are often about.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.rows import ENTITIES, Attack, Row, Tagged
+from training.rows import ENTITIES, NONE, Attack, Row, Tagged, Toxic
 
 FOLDER = Path(__file__).with_name("authored")
 _MARK = re.compile(r"\[(" + "|".join(ENTITIES) + r") ([^\]]+)\]")
@@ -21,7 +22,7 @@ _MARK = re.compile(r"\[(" + "|".join(ENTITIES) + r") ([^\]]+)\]")
 
 def rows() -> list[Row]:
     """All of them, in the order of the files."""
-    return [*attacks(), *tagged()]
+    return [*attacks(), *tagged(), *clean()]
 
 
 def attacks() -> Iterator[Attack]:
@@ -37,6 +38,12 @@ def attacks() -> Iterator[Attack]:
 def tagged() -> Iterator[Tagged]:
     for path in sorted(FOLDER.glob("*.txt")):
         yield from map(unmarked, path.read_text(encoding="utf-8").splitlines())
+
+
+def clean() -> Iterator[Toxic]:
+    for path in sorted(FOLDER.glob("clean/*.txt")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            yield Toxic(line, "authored_clean", NONE)
 
 
 def unmarked(line: str) -> Tagged:

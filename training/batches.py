@@ -9,12 +9,15 @@ from dataclasses import dataclass
 
 from tokenizers import Encoding, Tokenizer
 
+from scanner_service.inference.word_shapes import Shape
 from training.rows import ENTITIES, TAGS, Attack, Row, Tagged, Toxic
-from training.tokens import UNK, framed, windows
+from training.tokens import UNK, VOCABULARY, framed, shaped, windows
 
 IGNORED = -1
 BATCH_TOKENS = 3_072
 BATCH_ROWS = 64
+CARELESS = (0.7, 0.15, 0.1, 0.05)  # of the texts with names: as they are, no capitals, the first alone, any
+OF_LETTERS = (Shape.LOWER, Shape.CAPITALIZED, Shape.UPPER, Shape.MIXED)
 LONGEST = 64  # windows of one text that are worth looking at when choosing
 
 
@@ -38,13 +41,26 @@ def samples(row: Row, encoding: Encoding, choose: Choose, rng: random.Random) ->
         for index in choose(row, ranges, encoding, rng):
             yield Sample("injection", framed(encoding.ids[slice(*ranges[index])]), [float(row.label)])
         return
-    start, end = ranges[0] if isinstance(row, Toxic) else rng.choice(ranges)
-    ids = framed(encoding.ids[start:end])
     if isinstance(row, Toxic):
-        yield Sample("toxicity", ids, row.labels)
+        yield Sample("toxicity", framed(encoding.ids[slice(*ranges[0])]), row.labels)
         return
+    start, end = rng.choice(ranges)
     tags = tag(row, encoding)[start:end]
-    yield Sample("entities", ids, [IGNORED, *tags, IGNORED], hidden_tags(row.annotated))
+    ids = careless(shaped(row.text, encoding), rng)[start:end]
+    yield Sample("entities", framed(ids), [IGNORED, *tags, IGNORED], hidden_tags(row.annotated))
+
+
+def careless(ids: list[int], rng: random.Random) -> list[int]:
+    """The shaped *ids* of a text, sometimes as if it had other capitals: none, the first alone, or any."""
+    shapes = [i // VOCABULARY for i in ids]
+    match rng.choices(("as it is", "none", "first", "any"), CARELESS)[0]:
+        case "none":
+            shapes = [Shape.UNKNOWN] * len(ids)
+        case "first":
+            shapes[1:] = [Shape.LOWER if shape == Shape.CAPITALIZED else shape for shape in shapes[1:]]
+        case "any":
+            shapes = [rng.choice(OF_LETTERS) if shape in OF_LETTERS else shape for shape in shapes]
+    return [i % VOCABULARY + VOCABULARY * shape for i, shape in zip(ids, shapes, strict=True)]
 
 
 def holding(row: Attack, ranges: list[tuple[int, int]], encoding: Encoding) -> list[int]:

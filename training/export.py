@@ -46,9 +46,9 @@ def run(work: Path, out: Path, start: Path | None = None, keep: float = 0.0) -> 
 
 
 def blend(model: Guard, other: Mapping[str, Tensor], keep: float) -> None:
-    """Moves the weights of *model* towards those of *other*, whose tables may have fewer rows."""
+    """Moves the weights of *model* towards those of *other*, which may lack a part, and whose tables rows."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if parameter.requires_grad and name != "encoder.words.weight":
+            if parameter.requires_grad and name in other:
                 rows = other[name].shape[0]
                 parameter[:rows].lerp_(other[name], keep)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from training.rows import ENTITIES, TAGS, TOXICITY
-from training.tokens import OVERLAP, WINDOW
+from training.tokens import OVERLAP, VOCABULARY, WINDOW
 
 ENTITY_TYPES = ENTITIES
 HEADS: Mapping[str, tuple[str, str, Sequence[str]]] = {
@@ -38,6 +38,7 @@ def text(out: Path, chosen: Mapping[str, Any]) -> str:
         f'tokenizer_sha256 = "{digest(out / "tokenizer.json")}"',
         f"window_tokens = {WINDOW}  # including [CLS] and [SEP]",
         f"overlap_tokens = {OVERLAP}",
+        f"shape_stride = {VOCABULARY}  # times the shape of its word is added to the id of a token",
         f'licence = "Apache-2.0 (code); see {name}/README.md for the data"',
         f'self_test = "{SELF_TEST}"  # must score INJECTION at or over its threshold at start',
     ]

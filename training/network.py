@@ -12,8 +12,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from scanner_service.inference.word_shapes import Shape
 from training.rows import TAGS, TOXICITY
 from training.tokens import base_model
+
+NEAR = 2  # words to each side whose capitals say something about a word
 
 
 class Layer(nn.Module):
@@ -79,25 +82,65 @@ class WindowHead(nn.Module):
         return logits[:, 0]
 
 
+class Capitals(nn.Module):
+    """
+    What the capitals of a word, of those beside it and of the whole window add to the logits of its tags.
+
+    The encoder does not see them: attacks must not change their score by them. At first they add nothing.
+    """
+
+    def __init__(self, width: int, tags: int, inner: int = 96) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(width, inner)
+        self.shape, self.habit = nn.Embedding(len(Shape), inner), nn.Embedding(len(Shape), inner)
+        self.norm = nn.LayerNorm(inner)
+        self.mix = nn.Linear((2 * NEAR + 1) * inner, inner)
+        self.out = nn.Linear(inner, tags)
+        for weight in (self.shape.weight, self.habit.weight):
+            nn.init.normal_(weight, std=0.1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor, shapes: Tensor) -> Tensor:
+        written = self.hidden(x) + self.shape(shapes) + self.habit(shapes).mean(1, keepdim=True)
+        each = nn.functional.gelu(self.norm(written))
+        padded = nn.functional.pad(each, (0, 0, NEAR, NEAR))
+        near = torch.cat([padded[:, i : i + x.shape[1]] for i in range(2 * NEAR + 1)], dim=-1)
+        added: Tensor = self.out(each + nn.functional.gelu(self.mix(near)))
+        return added
+
+
 class Guard(nn.Module):
-    """Logits of all heads: injection [batch, 1], toxicity [batch, 9], entities [batch, tokens, 9]."""
+    """
+    Logits of all heads: injection [batch, 1], toxicity [batch, 9], entities [batch, tokens, 9].
+
+    What is given, [batch, tokens], is the id of each token plus the size of the vocabulary times the shape of its word
+    (`scanner_service.inference.word_shapes`); of a bare id, the shape is unknown.
+    """
 
     def __init__(self, config: dict[str, int]) -> None:
         super().__init__()
         width = config["hidden_size"]
+        self.vocabulary = config["vocab_size"]
         self.encoder = Encoder(config)
         self.injection = WindowHead(width, 1)
         self.toxicity = WindowHead(width, len(TOXICITY))
         self.entities = nn.Linear(width, len(TAGS))
+        self.capitals = Capitals(width, len(TAGS))
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x = self.encoder(ids)
-        return self.injection(x), self.toxicity(x), self.entities(x)
+        x = self.encoder(ids % self.vocabulary)
+        return self.injection(x), self.toxicity(x), self._tags(x, ids)
 
     def head(self, name: str, ids: Tensor) -> Tensor:
         """The logits of one head alone."""
-        logits: Tensor = getattr(self, name)(self.encoder(ids))
+        x = self.encoder(ids % self.vocabulary)
+        logits: Tensor = self._tags(x, ids) if name == "entities" else getattr(self, name)(x)
         return logits
+
+    def _tags(self, x: Tensor, ids: Tensor) -> Tensor:
+        tags: Tensor = self.entities(x) + self.capitals(x, ids.div(self.vocabulary, rounding_mode="trunc"))
+        return tags
 
 
 def pretrained(folder: Path | None = None) -> Guard:

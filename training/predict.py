@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 from tqdm import tqdm
 
-from training.tokens import framed, windows
+from training.tokens import framed, shaped, windows
 
 BATCH = 1  # as in the service: dynamic quantization takes one scale from the whole run
 Logits = NDArray[np.float32]
@@ -37,6 +37,7 @@ class Model:
     def windows(self, texts: Sequence[str], output: str) -> list[list[Logits]]:
         """For each text the logits of each of its windows: [labels], or [tokens, labels] without the framing."""
         encodings = self.encode(texts)
+        given = [shaped(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
         groups: dict[int, list[tuple[int, int]]] = defaultdict(list)
         ranges = [windows(len(encoding.ids)) for encoding in encodings]
         found: list[list[Logits]] = [[np.empty(0, np.float32)] * len(each) for each in ranges]
@@ -45,7 +46,7 @@ class Model:
                 groups[end - start].append((text, index))
         parts = [group[i : i + BATCH] for _, group in sorted(groups.items()) for i in range(0, len(group), BATCH)]
         for part in tqdm(parts, desc=output, mininterval=20, leave=False):
-            ids = [framed(encodings[text].ids[slice(*ranges[text][index])]) for text, index in part]
+            ids = [framed(given[text][slice(*ranges[text][index])]) for text, index in part]
             logits: Any = self.session.run([output], {"input_ids": np.array(ids, dtype=np.int64)})[0]
             for (text, index), row in zip(part, logits, strict=True):
                 found[text][index] = row[1:-1] if row.ndim == 2 else row

@@ -49,7 +49,7 @@ def int8(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
 
 
 def _is_last(name: str) -> bool:
-    return name.startswith(("/injection/out", "/toxicity/out", "/entities"))
+    return name.startswith(("/injection/out", "/toxicity/out", "/entities", "/capitals/out"))
 
 
 def shrink_embeddings(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -20,6 +20,7 @@ TOXICITY = (
     "SELF_HARM",
     "VIOLENCE",
 )
+NONE = (0.0,) * len(TOXICITY)  # the labels of a clean text
 ENTITIES = ("PERSON", "LOCATION", "ORGANIZATION", "DATE")
 TAGS = ("O", *(f"{prefix}-{entity}" for entity in ENTITIES for prefix in "BI"))
 

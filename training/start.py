@@ -44,7 +44,7 @@ def weights(path: Path) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.array(array, dtype=np.float32)) for name, array in found.items()}
 
 
-_HEADS = ("injection.", "toxicity.", "entities.")
+_HEADS = ("injection.", "toxicity.", "entities.", "capitals.")
 
 
 def _parts(name: str, matrix: Array, tensors: dict[str, Array]) -> dict[str, Array]:

@@ -12,12 +12,17 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from tokenizers import Tokenizer
+import numpy as np
+from tokenizers import Encoding, Tokenizer
+
+from scanner_service.inference.tokenizer import word_begins
+from scanner_service.inference.word_shapes import word_shapes
 
 WINDOW = 128
 OVERLAP = 32
 MAX_WORD = 64
 CLS, SEP, UNK = 101, 102, 100
+VOCABULARY = 30_522
 
 
 def base_model() -> Path:
@@ -46,6 +51,14 @@ def windows(length: int, size: int = WINDOW - 2, overlap: int = OVERLAP) -> list
         return [(0, length)]
     starts = [*range(0, length - size, size - overlap), length - size]
     return [(start, start + size) for start in starts]
+
+
+def shaped(text: str, encoding: Encoding) -> list[int]:
+    """The ids of a text that also say how its words are written: see `network.Guard`."""
+    spans = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+    shapes = word_shapes(text, spans[:, 0], spans[:, 1], word_begins(text, spans))
+    found: list[int] = (np.array(encoding.ids, dtype=np.int64) + VOCABULARY * shapes).tolist()
+    return found
 
 
 def framed(ids: list[int]) -> list[int]:

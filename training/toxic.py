@@ -6,10 +6,9 @@ import random
 from collections.abc import Iterator, Sequence
 
 from training.grammar import Grammar, read_grammar
-from training.rows import TOXICITY, Attack, Row, Toxic
+from training.rows import NONE, TOXICITY, Attack, Row, Toxic
 
 CLEAN = ("gsm8k", "intent_utterances", "agent_user_queries", "purplellama_mitre_frr", "about_prompt_injection")
-NONE = (0.0,) * len(TOXICITY)
 
 
 def generated(rows: Sequence[Row], benign: Grammar, rng: random.Random, count: int) -> Iterator[Toxic]:

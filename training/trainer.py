@@ -76,9 +76,11 @@ class Trainer:
             part["peak"] *= share
 
     def begin(self, weights: Mapping[str, Tensor]) -> None:
-        """Replaces the pretrained weights; rows that a smaller table lacks stay as they are."""
+        """Replaces what there is among *weights*; rows that a smaller table lacks stay as they are."""
         with torch.no_grad():
             for name, master in self.masters.items():
+                if name not in weights:  # of a part that was added since
+                    continue
                 rows = weights[name].shape[0]
                 master[:rows].copy_(weights[name])
                 self.average[name].copy_(master)

@@ -12,6 +12,7 @@ from scanner_service.inference import windows
 from scanner_service.inference.manifest import UNINTELLIGIBLE, Head, ModelEntry
 from scanner_service.inference.onnx import Floats, Session
 from scanner_service.inference.tokenizer import Ints, TextTokenizer, Tokens
+from scanner_service.inference.word_shapes import word_shapes
 from scanner_service.scanner import Prediction
 from scanner_service.text import Span
 
@@ -62,7 +63,10 @@ class Classifier:
         """The windows of *text*; none if it has no tokens."""
         tokens = self._tokenizer.encode(text)
         at = windows.starts(len(tokens), self._size, self.entry.overlap_tokens)
-        rows = windows.rows(tokens.ids, at, self._size, self._tokenizer.prefix, self._tokenizer.suffix)
+        ids = tokens.ids
+        if self.entry.shape_stride is not None:
+            ids = ids + self.entry.shape_stride * word_shapes(text, tokens.starts, tokens.ends, tokens.begins)
+        rows = windows.rows(ids, at, self._size, self._tokenizer.prefix, self._tokenizer.suffix)
         return Reading(text, tokens, at, rows)
 
     def unread(self, text: str) -> list[Prediction]:

@@ -65,6 +65,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         tokenizer_sha256: the digest that file must have.
         window_tokens: tokens in one row, with those that frame it, such as `[CLS]` and `[SEP]`.
         overlap_tokens: tokens that two neighbouring windows share.
+        shape_stride: of a model that is told how words are written: so many times the shape of its word
+            (`inference.word_shapes`) is added to the id of each token; at least the size of its vocabulary.
         licence: of the weights.
         heads: its outputs.
         self_test: a text that must reach the threshold of the first label of the first head before the service
@@ -78,6 +80,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     window_tokens: Annotated[int, msgspec.Meta(ge=8, le=8192)]
     overlap_tokens: Annotated[int, msgspec.Meta(ge=0)]
     licence: str
+    shape_stride: Annotated[int, msgspec.Meta(ge=1)] | None = None
     heads: Annotated[tuple[Head, ...], msgspec.Meta(min_length=1)]
     self_test: str | None = None
 

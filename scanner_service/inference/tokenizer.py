@@ -112,7 +112,7 @@ class TextTokenizer:
             spans.append(np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2) + start)
         known, unknown = self._without_special(np.concatenate(ids))
         characters = np.concatenate(spans)
-        return Tokens(known, characters[:, 0], characters[:, 1], _word_begins(text, characters), unknown)
+        return Tokens(known, characters[:, 0], characters[:, 1], word_begins(text, characters), unknown)
 
     def _encode(self, chunk: str) -> Encoding:
         readable = chunk if chunk.isascii() else _LONE_SURROGATE.sub("\ufffd", chunk)
@@ -142,7 +142,8 @@ class TextTokenizer:
         return ([], []) if cls is None or sep is None else ([cls], [sep])
 
 
-def _word_begins(text: str, spans: Ints) -> Flags:
+def word_begins(text: str, spans: Ints) -> Flags:
+    """Which of the tokens at these *spans* of *text*, [tokens, 2], begin a word: see `Tokens`."""
     begins = np.ones(len(spans), dtype=bool)
     touching = np.flatnonzero(spans[1:, 0] == spans[:-1, 1]) + 1
     begins[touching] = [

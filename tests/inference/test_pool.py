@@ -2,11 +2,13 @@ import asyncio
 import json
 import time
 
+import numpy as np
 import pytest
 
 from scanner_service.errors import ConfigError, ModelError, Overloaded
 from scanner_service.inference import manifest
 from scanner_service.inference.pool import ModelPool
+from scanner_service.inference.word_shapes import Shape
 from scanner_service.text import Span
 from tests.inference import onnx_file, tiny
 
@@ -271,6 +273,24 @@ def test_a_score_that_is_not_a_number_is_an_error_of_that_text_alone(play, bad):
         assert of("INJECTION", hello) == [(0.018, Span(0, 5))]
 
     play(scene, model=model)
+
+
+def test_a_model_can_be_told_how_words_are_written(play):
+    """Its table has one part for each shape; only a capitalized `smith` is a person."""
+    parts = [tiny.ENTITIES.copy() for _ in Shape]
+    for shape, part in zip(Shape, parts, strict=True):
+        if shape != Shape.CAPITALIZED:
+            part[tiny.VOCABULARY["smith"]] = [6, 0, 0, 0, 0]
+    other = {"injection": np.tile(tiny.INJECTION, (len(Shape), 1)), "toxicity": np.tile(tiny.TOXICITY, (len(Shape), 1))}
+    model = tiny.onnx_bytes(other, {"entities": np.concatenate(parts)})
+
+    async def scene(pool):
+        said = await say(pool, "tiny", "smith lives, Smith " * 20)
+        assert [span for _, span in of("PERSON", said)] == [Span(at, at + 5) for at in range(13, 380, 19)]
+        assert of("PERSON", await say(pool, "tiny", "smith lives, smith")) == []
+        assert max(of("INJECTION", await say(pool, "tiny", "Smith ATTACK world")))[0] == 0.982
+
+    play(scene, model=model, entry=f'self_test = "attack"\nshape_stride = {len(tiny.VOCABULARY)}')
 
 
 def not_finite(bad):

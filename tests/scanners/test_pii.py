@@ -322,6 +322,13 @@ class TestModel:
         (found,) = run_scanner(build(model="guard"), text, {"guard": names("jane doe", "Jane Doe")})
         assert found.score == pytest.approx(score)
 
+    @pytest.mark.parametrize("break_", ["\n", "\r\n", " \n\t"])
+    def test_a_name_ends_with_its_line(self, break_: str) -> None:
+        text = f"Applicant: Ann Lee{break_}Social security number"
+        found = run_scanner(build(model="guard"), text, {"guard": names(f"Ann Lee{break_}Social")})
+        assert [finding.span.of(text) for finding in found] == ["Ann Lee", "Social"]
+        assert {finding.score for finding in found} == {0.9}
+
     def test_dates_need_no_capitals(self) -> None:
         scanner = build(model="guard", entities=["DATE"])
         (found,) = run_scanner(scanner, "We like Lane next tuesday.", {"guard": names("next tuesday", label="DATE")})

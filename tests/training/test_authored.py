@@ -1,5 +1,6 @@
 from training import authored
-from training.rows import Attack, Tagged
+from training.identity import FRAMES, GROUPS
+from training.rows import TOXICITY, Attack, Tagged, Toxic
 
 
 def test_marks_are_taken_out_of_a_sentence_and_remembered_as_spans():
@@ -27,5 +28,13 @@ def test_authored_attacks_and_look_alikes_are_distinct_and_say_where_an_indirect
         assert (row.span is not None) == (row.kind == "indirect")
 
 
-def test_rows_are_for_the_heads_for_injection_and_entities():
-    assert {type(row) for row in authored.rows()} == {Attack, Tagged}
+def test_texts_that_name_groups_of_people_are_distinct_clean_and_not_those_that_bias_is_measured_with():
+    rows = list(authored.clean())
+    assert len({row.text for row in rows}) == len(rows) > 100
+    assert {row.labels for row in rows} == {(0.0,) * len(TOXICITY)}
+    measured = {frame.format(person) for frame in FRAMES for people in GROUPS.values() for person in people}
+    assert not measured & {row.text for row in rows}
+
+
+def test_there_are_rows_for_every_head():
+    assert {type(row) for row in authored.rows()} == {Attack, Tagged, Toxic}

@@ -4,10 +4,13 @@ from itertools import pairwise
 
 import pytest
 
+from scanner_service.inference.word_shapes import Shape
 from training import choice
-from training.batches import IGNORED, Sample, batches, forget, hidden_tags, holding, samples, tag
+from training.batches import IGNORED, Sample, batches, careless, forget, hidden_tags, holding, samples, tag
 from training.rows import TAGS, Attack, Tagged, Toxic
-from training.tokens import CLS, SEP, UNK, windows
+from training.tokens import CLS, SEP, UNK, VOCABULARY, shaped, windows
+
+LOWER, CAPITALIZED, OTHER = (VOCABULARY * shape for shape in (Shape.LOWER, Shape.CAPITALIZED, Shape.OTHER))
 
 
 @dataclass
@@ -118,3 +121,34 @@ def test_forgetting_never_touches_the_frame():
     worn = forget(ids, random.Random(0), 0.3)
     assert (worn[0], worn[-1], len(worn)) == (CLS, SEP, len(ids))
     assert 10 < worn.count(UNK) < 60
+
+
+def test_ids_for_names_say_how_words_are_written():
+    text = "Ann met a bear !"
+    assert shaped(text, Words(text)) == [
+        1_000 + CAPITALIZED,
+        *(i + LOWER for i in (1_001, 1_002, 1_003)),
+        1_004 + OTHER,
+    ]
+    assert shaped("ann met bo", Words("ann met bo")) == [1_000, 1_001, 1_002]
+
+
+def test_some_texts_with_names_are_read_as_if_written_carelessly():
+    given = [1 + CAPITALIZED, 2 + LOWER, 3 + CAPITALIZED, 4 + OTHER]
+    first_alone = [1 + CAPITALIZED, 2 + LOWER, 3 + LOWER, 4 + OTHER]
+    made = [careless(given, random.Random(seed)) for seed in range(400)]
+    haphazard = [each for each in made if each not in (given, first_alone, [1, 2, 3, 4])]
+    assert 0.1 < made.count([1, 2, 3, 4]) / 400 < 0.2
+    assert 0.06 < made.count(first_alone) / 400 < 0.15
+    assert 0.6 < made.count(given) / 400 < 0.8
+    assert 5 < len(haphazard) < 40
+    assert {each[3] for each in haphazard} == {4 + OTHER}
+    assert [{i % VOCABULARY for i in column} for column in zip(*haphazard, strict=True)] == [{1}, {2}, {3}, {4}]
+
+
+def test_only_rows_with_names_say_how_words_are_written():
+    text = "Ann met a bear !"
+    rows = Attack(text, "s", 1, "direct"), Toxic(text, "s", (1.0,) * 9), Tagged(text, "s", (), frozenset())
+    for row in rows:
+        made = [next(samples(row, Words(text), choice.by_wording, random.Random(seed))).ids for seed in range(9)]
+        assert (max(map(max, made)) > VOCABULARY) == isinstance(row, Tagged)

@@ -15,9 +15,11 @@ NAMES = frozenset({"PERSON", "LOCATION", "ORGANIZATION"})
 # A capital within a sentence: the writer of this text uses them.
 _CAPITAL = re.compile(r"[a-z,;] [A-Z][a-z]")
 
-# What the score of a name in small letters counts there. The model reads everything in small letters and can't know;
-# at the usual threshold of 0.5 it must be sure of it (0.91).
+# What the score of a name in small letters counts there: at the usual threshold of 0.5 the model must be sure (0.91).
 SMALL_LETTERS = 0.55
+
+# A model does not see where lines end, and takes what a form asks next for a part of a name.
+_IN_A_LINE = re.compile(r"\S(?:[^\r\n]*\S)?")
 
 
 class EntityHead(LocalRecognizer):  # type: ignore[misc]
@@ -36,14 +38,13 @@ class EntityHead(LocalRecognizer):  # type: ignore[misc]
         """There is nothing to load."""
 
     def analyze(self, text: str, entities: Sequence[str], nlp_artifacts: Artifacts) -> list[RecognizerResult]:
-        """What the model found, with its own scores; lower ones for names that have lost their capitals."""
+        """What the model found, line by line, with its scores; lower ones for names that have lost their capitals."""
         found = [entity for entity in nlp_artifacts.entities if entity.label_ in self.supported_entities]
         capitals = bool(found) and _CAPITAL.search(text) is not None
         return [
-            make_result(
-                self, one.label_, one.start_char, one.end_char, one.score * _trust(one, text, capitals=capitals)
-            )
+            make_result(self, one.label_, *part.span(), one.score * _trust(one, text, capitals=capitals))
             for one in found
+            for part in _IN_A_LINE.finditer(text, one.start_char, one.end_char)
         ]
 
 
