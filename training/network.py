@@ -16,7 +16,7 @@ from scanner_service.inference.word_shapes import Shape
 from training.rows import TAGS, TOXICITY
 from training.tokens import base_model
 
-NEAR = 2  # words to each side whose capitals say something about a word
+NEAR = 2  # tokens to each side whose capitals say something about one
 
 
 class Layer(nn.Module):

@@ -40,7 +40,9 @@ class Shape(IntEnum):
     OTHER = 6
 
 
-_LETTER, _CAPITAL, _DIGIT = 1, 2, 3  # kinds of characters; 0 is any other
+# Kinds of characters as parts of one number, so that one sum over a word counts each of them.
+_DIGIT, _LETTER, _CAPITAL = 1, 1 << 21, (1 << 42) + (1 << 21)
+_COUNT = (1 << 21) - 1
 _TABLE_SIZE = 0x10000  # what lies beyond are pictures and scripts without capitals, but for a few dead ones
 
 
@@ -56,30 +58,47 @@ def word_shapes(text: str, starts: Ints, ends: Ints, begins: Flags) -> Ints:
     """
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     kinds = _kinds()[np.minimum(codes, _TABLE_SIZE - 1)]
-    capitals = kinds == _CAPITAL
-    letters = capitals | (kinds == _LETTER)
-    if not capitals.any() or (capitals == letters).all():
+    sums = np.zeros(len(kinds) + 1, dtype=np.int64)
+    np.cumsum(kinds, out=sums[1:])
+    if _capitals(sums[-1]) in (0, _letters(sums[-1])):
         return np.full(len(begins), Shape.UNKNOWN, dtype=np.int64)
     first = np.flatnonzero(begins)
-    start, end = starts[first], ends[np.append(first[1:], len(begins)) - 1]
-    capital, letter, digit = (_counts(flags, start, end) for flags in (capitals, letters, kinds == _DIGIT))
-    shapes = np.select(
-        [letter == 0, capital == 0, (capital == 1) & capitals[start], capital == letter],
-        [np.where(digit > 0, Shape.DIGITS, Shape.OTHER), Shape.LOWER, Shape.CAPITALIZED, Shape.UPPER],
-        default=Shape.MIXED,
-    )
-    return np.repeat(shapes, np.diff(np.append(first, len(begins))))
+    bounds = np.append(first, len(begins))
+    start = starts[first]
+    counts = sums[ends[bounds[1:] - 1]] - sums[start]
+    capitals, letters = _capitals(counts), _letters(counts)
+    known = (capitals == letters) + 2 * (capitals > 0) + 4 * ((capitals == 1) & (kinds[start] == _CAPITAL))
+    shapes = _SHAPES[known + 8 * (letters == 0) + 16 * ((counts & _COUNT) > 0)]
+    return np.repeat(shapes, bounds[1:] - first)
 
 
-def _counts(flags: Flags, start: Ints, end: Ints) -> Ints:
-    before: Ints = np.append(0, np.cumsum(flags))
-    return before[end] - before[start]
+def _capitals(sums: Ints) -> Ints:
+    return sums >> 42
+
+
+def _letters(sums: Ints) -> Ints:
+    return (sums >> 21) & _COUNT
+
+
+def _shape(known: int) -> Shape:
+    """Of a word with what `word_shapes` knows of it, in bits."""
+    all_capitals, some, first_alone, no_letters, digits = (bool(known >> bit & 1) for bit in range(5))
+    if no_letters:
+        return Shape.DIGITS if digits else Shape.OTHER
+    if not some:
+        return Shape.LOWER
+    if first_alone:
+        return Shape.CAPITALIZED
+    return Shape.UPPER if all_capitals else Shape.MIXED
+
+
+_SHAPES = np.array([_shape(known) for known in range(32)], dtype=np.int64)
 
 
 @cache
-def _kinds() -> NDArray[np.uint8]:
+def _kinds() -> Ints:
     """The kind of each character of the table; made once, in about 20 ms."""
-    return np.array([_kind(chr(code)) for code in range(_TABLE_SIZE - 1)] + [0], dtype=np.uint8)
+    return np.array([_kind(chr(code)) for code in range(_TABLE_SIZE - 1)] + [0], dtype=np.int64)
 
 
 def _kind(character: str) -> int:
