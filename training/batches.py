@@ -51,7 +51,7 @@ def samples(row: Row, encoding: Encoding, choose: Choose, rng: random.Random) ->
 
 
 def careless(ids: list[int], rng: random.Random) -> list[int]:
-    """The shaped *ids* of a text, sometimes as if it had other capitals: none, the first alone, or any."""
+    """The shaped *ids* of a text, sometimes as if it had no capitals, the first alone, or any in each token."""
     shapes = [i // VOCABULARY for i in ids]
     match rng.choices(("as it is", "none", "first", "any"), CARELESS)[0]:
         case "none":

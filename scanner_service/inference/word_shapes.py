@@ -40,7 +40,7 @@ class Shape(IntEnum):
     OTHER = 6
 
 
-# Kinds of characters as parts of one number, so that one sum over a word counts each of them.
+# Kinds of characters as parts of one number, so that one sum over a word counts each of them, up to two million.
 _DIGIT, _LETTER, _CAPITAL = 1, 1 << 21, (1 << 42) + (1 << 21)
 _COUNT = (1 << 21) - 1
 _TABLE_SIZE = 0x10000  # what lies beyond are pictures and scripts without capitals, but for a few dead ones
