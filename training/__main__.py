@@ -1,4 +1,4 @@
-"""`python -m training STAGE`: data, augment, train, export, quantize, calibrate, evaluate, card, all; or ablate."""
+"""`python -m training STAGE`: data, augment, train, export, quantize, calibrate, evaluate, card, all; teach, ablate."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from bench import metrics
 from training import choice, coteach, mixture, near_copies, tokens, train, unseen
 from training.batches import batches, encode
 from training.contradicted import contradicted
-from training.rows import Attack, Row, Tagged, Toxic, read_rows
+from training.network import pretrained
+from training.rows import Attack, Row, Tagged, Toxic
 from training.sources import Table
 from training.spans import decode
 from training.start import weights
@@ -104,7 +106,7 @@ def run(
     """
     target = results / "guard_ablations.json"
     found: dict[str, dict[str, float]] = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}
-    rows = read_rows(work / "rows" / "train.jsonl.gz") + read_rows(work / "rows" / "generated.jsonl.gz")
+    rows = train.rows(work)
     hidden = unseen.rows(work)
     for name, variant in VARIANTS.items():
         if name not in found and (start or not (variant.goes_on or variant.taught)):
@@ -130,7 +132,7 @@ def trained(
         wrong = contradicted(judged, lambda part: trained(part, fold, table, scale, processes, None))
         print(f"{len(wrong)} rows are contradicted", flush=True)
         rows = [row for row in rows if row.text not in wrong]
-    trainer = Trainer("cpu", processes, variant.layers, variant.seed)
+    trainer = Trainer("cpu", processes, partial(pretrained, layers=variant.layers), seed=variant.seed)
     if start and variant.goes_on:
         trainer.begin(weights(start))
         trainer.slow_down(CONTINUED)
@@ -141,7 +143,7 @@ def trained(
     if start and variant.taught:
         teacher = Trainer("cpu", 1)
         teacher.begin(weights(start))
-        samples = taught(samples, teacher)
+        samples = taught(samples, teacher.logits)
     trainer.unknown = variant.unknown
     if variant.co_taught:
         coteach.one_round(trainer, Trainer("cpu", 1, seed=variant.seed + 1), batches(samples, variant.seed))

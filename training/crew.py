@@ -14,10 +14,10 @@ from torch import multiprocessing as mp
 
 from training.batches import Sample
 from training.losses import loss
-from training.network import Guard
+from training.network import Headed
 
 
-def gradients(model: Guard, batch: list[Sample], nominal: int, device: str) -> float:
+def gradients(model: Headed, batch: list[Sample], nominal: int, device: str) -> float:
     """Leaves the batch's gradients in the model and returns its mean loss."""
     ids = torch.tensor([sample.ids for sample in batch], device=device)
     value = loss(model.head(batch[0].head, ids), batch)
@@ -28,10 +28,10 @@ def gradients(model: Guard, batch: list[Sample], nominal: int, device: str) -> f
 class Crew:
     """The calling process and `processes - 1` others, each doing a part of every batch."""
 
-    def __init__(self, model: Guard, processes: int, device: str) -> None:
+    def __init__(self, model: Headed, processes: int, device: str) -> None:
         self.model, self.device = model, device
         self.trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        self.others = []
+        self.others, self.size = [], processes
         torch.set_num_threads(1 if processes > 1 else torch.get_num_threads())
         for _ in range(processes - 1):
             model.share_memory()
@@ -63,7 +63,7 @@ class Crew:
         return value / len(batch), summed
 
 
-def _work(model: Guard, shared: Mapping[str, Tensor], pipe: mp.connection.Connection) -> None:
+def _work(model: Headed, shared: Mapping[str, Tensor], pipe: mp.connection.Connection) -> None:
     torch.set_num_threads(1)
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     while True:

@@ -6,6 +6,7 @@ Every row of a batch has the same length, in training as at inference, so there 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -19,21 +20,31 @@ from training.tokens import base_model
 NEAR = 2  # tokens to each side whose capitals say something about one
 
 
+class Headed(nn.Module):
+    """An encoder with heads on it, one of which can be asked alone."""
+
+    def head(self, name: str, ids: Tensor) -> Tensor:
+        """The logits of one head for `ids`, [batch, tokens]."""
+        raise NotImplementedError
+
+
 class Layer(nn.Module):
     """One transformer layer, post-norm, as BERT has it."""
 
-    def __init__(self, width: int, heads: int, inner: int) -> None:
+    def __init__(self, width: int, heads: int, inner: int, eps: float = 1e-12) -> None:
         super().__init__()
         self.heads = heads
         self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
         self.out = nn.Linear(width, width)
-        self.attention_norm = nn.LayerNorm(width, eps=1e-12)
+        self.attention_norm = nn.LayerNorm(width, eps=eps)
         self.widen, self.narrow = nn.Linear(width, inner), nn.Linear(inner, width)
-        self.norm = nn.LayerNorm(width, eps=1e-12)
+        self.norm = nn.LayerNorm(width, eps=eps)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         q, k, v = (self._split(linear(x)) for linear in (self.query, self.key, self.value))
         scores = q @ k.transpose(-1, -2) * (q.shape[-1] ** -0.5)
+        if bias is not None:  # [heads, tokens, tokens]
+            scores = scores + bias
         mixed = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
         x = self.attention_norm(x + self.out(mixed))
         return self.norm(x + self.narrow(nn.functional.gelu(self.widen(x))))
@@ -110,7 +121,7 @@ class Capitals(nn.Module):
         return added
 
 
-class Guard(nn.Module):
+class Guard(Headed):
     """
     Logits of all heads: injection [batch, 1], toxicity [batch, 9], entities [batch, tokens, 9].
 
@@ -133,7 +144,6 @@ class Guard(nn.Module):
         return self.injection(x), self.toxicity(x), self._tags(x, ids)
 
     def head(self, name: str, ids: Tensor) -> Tensor:
-        """The logits of one head alone."""
         x = self.encoder(ids % self.vocabulary)
         logits: Tensor = self._tags(x, ids) if name == "entities" else getattr(self, name)(x)
         return logits
@@ -143,8 +153,12 @@ class Guard(nn.Module):
         return tags
 
 
-def pretrained(folder: Path | None = None) -> Guard:
-    """A guard on the pretrained encoder, its heads fresh."""
+def pretrained(folder: Path | None = None, layers: Sequence[int] = ()) -> Guard:
+    """
+    A guard on the pretrained encoder, or on some of its *layers*; its heads are fresh.
+
+    The word embeddings stay as they were pretrained, so that words never seen in training keep their meaning.
+    """
     folder = folder or base_model()
     model = Guard(json.loads((folder / "config.json").read_text(encoding="utf-8")))
     weights = load_file(str(folder / "model.safetensors"))
@@ -152,6 +166,9 @@ def pretrained(folder: Path | None = None) -> Guard:
     segment = renamed.pop("segments")[0]
     renamed = {name: tensor for name, tensor in renamed.items() if not name.startswith(("pooler", "ids"))}
     model.encoder.load_state_dict(renamed | {"segment": segment})
+    model.encoder.words.weight.requires_grad_(requires_grad=False)
+    if layers:
+        model.encoder.layers = nn.ModuleList(model.encoder.layers[i] for i in layers)
     return model
 
 

@@ -29,6 +29,12 @@ def augment(options: Namespace) -> object:
     return stage.run(options.work)
 
 
+def teach(options: Namespace) -> object:
+    from training import teacher as stage
+
+    return stage.run(options.work, sources.read_table(), options.scale, options.processes, options.start)
+
+
 def train(options: Namespace) -> object:
     from training import train as stage
 
@@ -87,7 +93,7 @@ STAGES: Mapping[str, Callable[[Namespace], object]] = {
     "card": card,
 }
 ORDER = tuple(STAGES)  # of `all`
-APART: Mapping[str, Callable[[Namespace], object]] = {"ablate": ablate}
+APART: Mapping[str, Callable[[Namespace], object]] = {"teach": teach, "ablate": ablate}
 
 
 def run(stage: str, options: Namespace) -> None:

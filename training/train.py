@@ -17,6 +17,7 @@ from training.network import Guard, pretrained
 from training.rows import Attack, Row, read_rows
 from training.sources import Table
 from training.start import weights
+from training.teach import advised
 from training.trainer import CONTINUED, SEED, Trainer
 
 SAVE_EVERY = 200
@@ -29,8 +30,8 @@ def run(work: Path, table: Table, rounds: int, scale: float, processes: int, sta
     """
     cuda = torch.cuda.is_available()
     trainer = Trainer("cuda" if cuda else "cpu", 1 if cuda else processes)
-    rows = read_rows(work / "rows" / "train.jsonl.gz") + read_rows(work / "rows" / "generated.jsonl.gz")
-    weight, tokenizer, checkpoint = mixture.weights(table), tokens.build(), work / "checkpoint.pt"
+    read, weight, tokenizer = rows(work), mixture.weights(table), tokens.build()
+    checkpoint = work / "checkpoint.pt"
     first, skipped, score = 0, 0, {}
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
@@ -44,16 +45,22 @@ def run(work: Path, table: Table, rounds: int, scale: float, processes: int, sta
         trainer.load(torch.load(start, weights_only=True)["trainer"])
         trainer.slow_down(CONTINUED)
     for number in range(first, rounds):
-        drawn = mixture.draw(rows, weight, number, SEED, scale)
+        drawn = mixture.draw(read, weight, number, SEED, scale)
         if (number or start) and not skipped:
             score = looked_at(trainer, drawn, tokenizer, number)
         choose = choice.by_score(score) if score else choice.by_wording
-        made = batches(encode(drawn, tokenizer, choose, SEED + number), SEED + number)
+        samples = encode(drawn, tokenizer, choose, SEED + number)
+        made = batches(advised(samples, work, number, trainer.device, trainer.crew.size), SEED + number)
         one_round(trainer, made, number, rounds, skipped, checkpoint, score)
         skipped = 0
         save(checkpoint, trainer, number + 1, 0, {})
         save(work / f"round-{number + 1}.pt", trainer, number + 1, 0, {})
     return checkpoint
+
+
+def rows(work: Path) -> list[Row]:
+    """What may be trained on."""
+    return read_rows(work / "rows" / "train.jsonl.gz") + read_rows(work / "rows" / "generated.jsonl.gz")
 
 
 def one_round(

@@ -1,21 +1,21 @@
 """Model, optimizer and average, and one step of them.
 
 Weights are bfloat16 with float32 masters that the optimizer moves; what ships is an average over the last steps.
-The word embeddings stay as they were pretrained, so that words never seen in training keep their meaning.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from tqdm import tqdm
 
 from training.batches import Sample, forget
 from training.crew import Crew
-from training.network import pretrained
+from training.network import Headed, pretrained
 
 SEED = 7
 RATE = {"encoder": 1.2e-4, "heads": 6e-4}
@@ -28,15 +28,19 @@ NOMINAL = {"injection": 32, "toxicity": 32, "entities": 64}  # rows of a batch w
 class Trainer:
     """Model, masters, optimizer and average, as one thing that can be saved."""
 
-    def __init__(self, device: str, processes: int, layers: Sequence[int] | None = None, seed: int = SEED) -> None:
-        """`layers` chooses those of the pretrained encoder that are kept."""
+    def __init__(
+        self,
+        device: str,
+        processes: int,
+        make: Callable[[], Headed] = pretrained,
+        rates: Mapping[str, float] = RATE,
+        seed: int = SEED,
+    ) -> None:
+        """`make` gives the model; what of it stays as it is requires no gradient."""
         torch.manual_seed(seed)
         self.device = device
         self.unknown = 0.0  # share of tokens that the model must do without; see the ablations
-        model = pretrained().to(device)
-        if layers:
-            model.encoder.layers = nn.ModuleList(model.encoder.layers[i] for i in layers)
-        model.encoder.words.weight.requires_grad_(requires_grad=False)
+        model = make().to(device)
         trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self.masters = {name: p.detach().clone().float() for name, p in trained.items()}
         self.average = {name: p.clone() for name, p in self.masters.items()}
@@ -46,7 +50,7 @@ class Trainer:
         for name, master in self.masters.items():
             parts["encoder" if name.startswith("encoder") else "heads"].append(master)
         self.optimizer = torch.optim.AdamW(
-            [{"params": parts[name], "lr": rate, "peak": rate} for name, rate in RATE.items()],
+            [{"params": parts[name], "lr": rate, "peak": rate} for name, rate in rates.items()],
             weight_decay=0.01,
             betas=(0.9, 0.98),
             fused=True,  # a sixth of the time on a CPU
@@ -101,20 +105,27 @@ class Trainer:
                 self.crew.trained[name].copy_(master)
         self.optimizer.load_state_dict(state["optimizer"])
 
-    @torch.no_grad()
     def logits(self, windows: list[list[int]], head: str) -> list[Tensor]:
         """What a head says about each framed window, as the live weights stand."""
-        self.model.eval()
-        torch.set_num_threads(len(self.crew.others) + 1)  # the others wait meanwhile
-        order = sorted(range(len(windows)), key=lambda i: len(windows[i]))
-        found = [torch.empty(0)] * len(windows)
-        for group in equal_lengths(order, windows):
-            ids = torch.tensor([windows[i] for i in group], device=self.device)
-            for i, logits in zip(group, self.model.head(head, ids).float().cpu(), strict=True):
-                found[i] = logits
+        found = logits(self.model, windows, head, self.device, self.crew.size)
         self.model.train()
-        torch.set_num_threads(1)
         return found
+
+
+@torch.no_grad()
+def logits(model: Headed, windows: list[list[int]], head: str, device: str, threads: int) -> list[Tensor]:
+    """What a head of a model says about each framed window; equal lengths are read together."""
+    model.eval()
+    usual = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    order = sorted(range(len(windows)), key=lambda i: len(windows[i]))
+    found = [torch.empty(0)] * len(windows)
+    for group in tqdm(equal_lengths(order, windows), desc=head, mininterval=20, delay=20, leave=False):
+        ids = torch.tensor([windows[i] for i in group], device=device)
+        for i, each in zip(group, model.head(head, ids).float().cpu(), strict=True):
+            found[i] = each
+    torch.set_num_threads(usual)
+    return found
 
 
 def rate(progress: float) -> float:

