@@ -1,4 +1,4 @@
-"""`python -m training STAGE`: data, augment, train, export, quantize, calibrate, evaluate, card, all; teach, ablate."""
+"""`python -m training STAGE`: data, augment, teach, train, export, quantize, calibrate, evaluate, card, all; ablate."""
 
 from __future__ import annotations
 

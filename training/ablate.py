@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import metrics
-from training import choice, coteach, mixture, near_copies, tokens, train, unseen
+from training import choice, coteach, mixture, mpnet, near_copies, tokens, train, unseen
 from training.batches import batches, encode
 from training.contradicted import contradicted
 from training.network import pretrained
@@ -23,7 +23,7 @@ from training.rows import Attack, Row, Tagged, Toxic
 from training.sources import Table
 from training.spans import decode
 from training.start import weights
-from training.teach import taught
+from training.teach import TEACHER, advice, mixed, taught
 from training.trainer import CONTINUED, SEED, Trainer
 
 HIDDEN = 0.04  # of the tokens, where some are hidden
@@ -38,9 +38,9 @@ class Variant:
     It keeps some rows, changes the form of some (`disturbed` times as many as the mixture says), hides a share of the
     tokens, trains some heads, draws from all sources with equal weight (`evenly`), also `learns` sources that are held
     out otherwise, is not measured on those it `spares`, has some of the layers, `scale` times as many rows, goes on
-    from the weights of `start`, is taught by it, drops near-copies or what the other fold's model contradicts, or is
-    one of two models that teach each other. With another `seed` it draws other rows, in another order, which shows how
-    much of a difference is chance.
+    from the weights of `start`, is taught by it, has the advice of the teacher, is the teacher, drops near-copies or
+    what the other fold's model contradicts, or is one of two models that teach each other. With another `seed` it draws
+    other rows, in another order, which shows how much of a difference is chance.
     """
 
     keeps: Callable[[Row], bool] = lambda row: True
@@ -54,10 +54,18 @@ class Variant:
     scale: float = 1.0
     goes_on: bool = False
     taught: bool = False
+    advised: bool = False
+    is_teacher: bool = False
     drops_near_copies: bool = False
     drops_contradicted: bool = False
     co_taught: bool = False
     seed: int = SEED
+
+    def needs(self, work: Path, start: Path | None) -> Path | None:
+        """The file without which it cannot be."""
+        if self.advised or self.is_teacher:
+            return work / TEACHER
+        return start if self.goes_on or self.taught else work
 
 
 def without(*sources: str) -> Variant:
@@ -92,6 +100,8 @@ VARIANTS: Mapping[str, Variant] = {
     "the shipped model, gone on with entities alone": Variant(
         lambda row: isinstance(row, Tagged), heads=("entities",), goes_on=True, scale=8.0
     ),
+    "everything, advised by the teacher": Variant(advised=True),
+    "the teacher": Variant(heads=("injection",), is_teacher=True),
     "everything, fewer sources measured": Variant(spares=NON_COMMERCIAL),
     "non-commercial sources too, fewer sources measured": Variant(learns=NON_COMMERCIAL, spares=NON_COMMERCIAL),
 }
@@ -102,18 +112,19 @@ def run(
 ) -> dict[str, dict[str, float]]:
     """Trains and measures what `guard_ablations.json` does not have yet, and writes each as it ends.
 
-    Variants that go on from a model, or are taught by one, need `start`.
+    Variants that go on from a model, or are taught by one, need `start`; those with advice, what `teach` wrote.
     """
     target = results / "guard_ablations.json"
     found: dict[str, dict[str, float]] = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}
     rows = train.rows(work)
     hidden = unseen.rows(work)
     for name, variant in VARIANTS.items():
-        if name not in found and (start or not (variant.goes_on or variant.taught)):
+        needed = variant.needs(work, start)
+        if name not in found and needed and needed.exists():
             kept = [row for row in rows if variant.keeps(row)] + [row for row in hidden if row.source in variant.learns]
             if variant.drops_near_copies:
                 kept = list(near_copies.without(kept))
-            trainer = trained(kept, variant, table, scale * variant.scale, processes, start)
+            trainer = trained(kept, variant, table, scale * variant.scale, processes, needed)
             found[name] = measured(trainer, [row for row in hidden if row.source not in variant.spares], variant.heads)
             trainer.crew.close()
             print(json.dumps({name: found[name]}), flush=True)
@@ -121,29 +132,31 @@ def run(
     return found
 
 
-def trained(
-    rows: Sequence[Row], variant: Variant, table: Table, scale: float, processes: int, start: Path | None
-) -> Trainer:
-    """One round, from the pretrained encoder or from *start*."""
+def trained(rows: Sequence[Row], variant: Variant, table: Table, scale: float, processes: int, needed: Path) -> Trainer:
+    """One round, from the pretrained encoder or from the weights that are *needed*."""
+    if variant.is_teacher:
+        return Trainer("cpu", processes, partial(mpnet.trained, needed))
     if variant.drops_contradicted:
         fold = VARIANTS["injection alone"]
         published = {source.file for source in table.sources}
         judged = [row for row in rows if row.source in published]
-        wrong = contradicted(judged, lambda part: trained(part, fold, table, scale, processes, None))
+        wrong = contradicted(judged, lambda part: trained(part, fold, table, scale, processes, needed))
         print(f"{len(wrong)} rows are contradicted", flush=True)
         rows = [row for row in rows if row.text not in wrong]
     trainer = Trainer("cpu", processes, partial(pretrained, layers=variant.layers), seed=variant.seed)
-    if start and variant.goes_on:
-        trainer.begin(weights(start))
+    if variant.goes_on:
+        trainer.begin(weights(needed))
         trainer.slow_down(CONTINUED)
     shares = {name: share * variant.disturbed for name, share in mixture.DISTURBED.items()}
     weight = mixture.weights(table)
     drawn = mixture.draw(rows, dict.fromkeys(weight, 1.0) if variant.evenly else weight, 0, variant.seed, scale, shares)
     samples = encode(drawn, tokens.build(), choice.by_wording, variant.seed)
-    if start and variant.taught:
+    if variant.taught:
         teacher = Trainer("cpu", 1)
-        teacher.begin(weights(start))
+        teacher.begin(weights(needed))
         samples = taught(samples, teacher.logits)
+    if variant.advised:
+        samples = mixed(samples, advice(samples, needed, "cpu", processes))
     trainer.unknown = variant.unknown
     if variant.co_taught:
         coteach.one_round(trainer, Trainer("cpu", 1, seed=variant.seed + 1), batches(samples, variant.seed))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from importlib.metadata import files
 from io import BytesIO
+from pathlib import Path
 from zipfile import ZipFile
 
 import torch
@@ -30,6 +31,8 @@ RATES = {"encoder": 6e-5, "heads": 4e-4}
 
 class Mpnet(nn.Module):
     """Token ids of the small encoder, [batch, tokens], to vectors [batch, tokens, 768]."""
+
+    buckets: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,12 +83,19 @@ def pretrained() -> Teacher:
     A teacher with its encoder as published, the head fresh.
 
     Raises:
-        PackageNotFoundError: a package of the dependency group `teacher` is not installed.
+        PackageNotFoundError: a package of the dependency group `training` is not installed.
     """
     model = Teacher()
     weights = load(_archive().read("all-mpnet-base-v2/model.safetensors"))
     renamed = {_ours(name): tensor for name, tensor in weights.items()}
     model.encoder.load_state_dict({n: t for n, t in renamed.items() if not n.startswith(("pooler", "position_ids"))})
+    return model
+
+
+def trained(path: Path) -> Teacher:
+    """The teacher whose weights stage `teach` wrote."""
+    model = pretrained()
+    model.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"), strict=False)
     return model
 
 

@@ -85,6 +85,7 @@ def ablate(options: Namespace) -> object:
 STAGES: Mapping[str, Callable[[Namespace], object]] = {
     "data": data,
     "augment": augment,
+    "teach": teach,
     "train": train,
     "export": export,
     "quantize": quantize,
@@ -93,7 +94,7 @@ STAGES: Mapping[str, Callable[[Namespace], object]] = {
     "card": card,
 }
 ORDER = tuple(STAGES)  # of `all`
-APART: Mapping[str, Callable[[Namespace], object]] = {"teach": teach, "ablate": ablate}
+APART: Mapping[str, Callable[[Namespace], object]] = {"ablate": ablate}
 
 
 def run(stage: str, options: Namespace) -> None:

@@ -13,6 +13,7 @@ from training import mpnet
 from training.batches import IGNORED, Sample
 from training.trainer import logits
 
+TEACHER = "teacher.pt"  # where stage `teach` writes it
 SHARE = 0.5  # of the teacher in a target; the rest is the label
 
 Logits = Callable[[list[list[int]], str], list[Tensor]]
@@ -30,23 +31,33 @@ def taught(samples: Sequence[Sample], teacher: Logits) -> list[Sample]:
 
 def advised(samples: Sequence[Sample], work: Path, number: int, device: str, threads: int) -> list[Sample]:
     """
-    The samples of round *number*; if there is a `teacher.pt` below *work*, half of the target of each attack and each
-    harmless text is the probability that the teacher gives it, which is written beside it and read the next time.
+    The samples of round *number*, with the advice of the teacher, if there is one below *work*.
+
+    The advice is written there too, and read when the round begins again.
     """
-    teacher, written = work / "teacher.pt", work / f"advice-{number + 1}.pt"
+    written = work / f"advice-{number + 1}.pt"
+    teacher = work / TEACHER
     if not teacher.exists():
         return list(samples)
-    asked = [i for i, sample in enumerate(samples) if sample.head == "injection"]
     if not written.exists():
-        model = mpnet.pretrained()
-        model.load_state_dict(torch.load(teacher, weights_only=True), strict=False)
-        model = model.to(device, torch.bfloat16)
-        found = logits(model, [samples[i].ids for i in asked], "injection", device, threads)
-        torch.save(torch.cat(found).sigmoid(), written)
-    made = list(samples)
-    for i, advice in zip(asked, torch.load(written, weights_only=True).tolist(), strict=True):
-        (label,) = samples[i].target
-        made[i] = replace(samples[i], target=[SHARE * advice + (1 - SHARE) * (label or 0.0)])
+        torch.save(advice(samples, teacher, device, threads), written)
+    return mixed(samples, torch.load(written, weights_only=True))
+
+
+def advice(samples: Sequence[Sample], teacher: Path, device: str, threads: int) -> Tensor:
+    """The probability that the teacher gives each attack and each harmless text among the samples."""
+    model = mpnet.trained(teacher).to(device, torch.bfloat16)
+    windows = [sample.ids for sample in samples if sample.head == "injection"]
+    return torch.cat(logits(model, windows, "injection", device, threads)).sigmoid()
+
+
+def mixed(samples: Sequence[Sample], given: Tensor) -> list[Sample]:
+    """The samples, half of the target of each attack and each harmless text being the advice *given* about it."""
+    made, said = list(samples), iter(given.tolist())
+    for i, sample in enumerate(samples):
+        if sample.head == "injection":
+            (label,) = sample.target
+            made[i] = replace(sample, target=[SHARE * next(said) + (1 - SHARE) * (label or 0.0)])
     return made
 
 

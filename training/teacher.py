@@ -11,6 +11,7 @@ from training.batches import Choose, batches, encode
 from training.rows import Attack
 from training.sources import Table
 from training.start import weights
+from training.teach import TEACHER
 from training.trainer import SEED, Trainer
 
 DRAW = SEED + 4  # other rows, in another order, than those that its pupil begins with
@@ -18,13 +19,15 @@ DRAW = SEED + 4  # other rows, in another order, than those that its pupil begin
 
 def run(work: Path, table: Table, scale: float, processes: int, start: Path | None = None) -> Path:
     """
-    Trains it, or goes on training, and returns the path of its averaged weights.
+    Trains it, or goes on training, and returns the path of its averaged weights; if they are there, nothing is done.
 
     Of long texts, it reads the windows that stand out to the exported int8 model `start`, otherwise those whose wording
     does.
     """
     device, processes = ("cuda", 1) if torch.cuda.is_available() else ("cpu", processes)
-    target, checkpoint, tokenizer = work / "teacher.pt", work / "teacher.checkpoint.pt", tokens.build()
+    target, checkpoint, tokenizer = work / TEACHER, work / "teacher.checkpoint.pt", tokens.build()
+    if target.exists():
+        return target
     rows = [row for row in train.rows(work) if isinstance(row, Attack)]
     drawn = mixture.draw(rows, mixture.weights(table), 0, DRAW, scale)
     choose: Choose = choice.by_wording
