@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -52,19 +54,63 @@ def mentions(text: str, labels: Iterable[str]) -> Iterator[Mention]:
             yield Mention(placeholder, enclosed or core)
 
 
-def known_mentions(text: str, known: Mapping[str, str]) -> list[Mention]:
-    """The stretches of *text* that stand for one of the *known* stand-ins, in order and apart from each other."""
-    labels = {parsed[0] for parsed in map(parse, known) if parsed}
-    found = [mention for mention in mentions(text, labels) if mention.placeholder in known]
-    if fakes := tuple(sorted((fake for fake in known if parse(fake) is None), key=len, reverse=True)):
-        exact = re.compile("|".join(map(re.escape, fakes)))
-        found += [Mention(match[0], Span(*match.span())) for match in exact.finditer(text)]
-        found.sort(key=lambda mention: mention.span)
-    apart: list[Mention] = []
-    for mention in found:
-        if not apart or mention.span.start >= apart[-1].span.end:
-            apart.append(mention)
-    return apart
+class StandIns:
+    """
+    Stand-ins – placeholders, and fakes, which are any other text – and how they are found again.
+
+    To add one takes no look at the others, and to find them takes as long for thousands as for a few.
+
+    Args:
+        values: stand-in to the value it stands for.
+
+    Attributes:
+        values: likewise, with those that were added.
+    """
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values: dict[str, str] = {}
+        self._labels: set[str] = set()
+        # A pattern of all fakes would have to be made anew for each of them, and try all of them at each character.
+        self._lengths: defaultdict[str, set[int]] = defaultdict(set)  # of fakes, by how they begin
+        self._beginning = sys.maxsize  # in characters: as many as the shortest fake has
+        for stand_in, value in values.items():
+            self.add(stand_in, value)
+
+    def add(self, stand_in: str, value: str) -> None:
+        """*stand_in* stands for *value* from now on."""
+        self.values[stand_in] = value
+        if (parsed := parse(stand_in)) is not None:
+            self._labels.add(parsed[0])
+            return
+        if len(stand_in) < self._beginning:
+            self._beginning = len(stand_in)
+            before, self._lengths = self._lengths, defaultdict(set)
+            for beginning, lengths in before.items():
+                self._lengths[beginning[: self._beginning]] |= lengths
+        self._lengths[stand_in[: self._beginning]].add(len(stand_in))
+
+    def mentions(self, text: str) -> Sequence[Mention]:
+        """The stretches of *text* that stand for one of them, in order and apart from each other."""
+        found = [mention for mention in mentions(text, self._labels) if mention.placeholder in self.values]
+        if self._lengths:
+            found = sorted([*found, *self._fakes(text)], key=lambda mention: mention.span)
+        apart: list[Mention] = []
+        for mention in found:
+            if not apart or mention.span.start >= apart[-1].span.end:
+                apart.append(mention)
+        return apart
+
+    def _fakes(self, text: str) -> Iterator[Mention]:
+        """From left to right, of several that begin at one character the longest."""
+        at = 0
+        while at < len(text):
+            for length in sorted(self._lengths.get(text[at : at + self._beginning], ()), reverse=True):
+                if (fake := text[at : at + length]) in self.values:
+                    yield Mention(fake, Span(at, at + length))
+                    at += length
+                    break
+            else:
+                at += 1
 
 
 def _enclosed(match: re.Match[str]) -> Span | None:

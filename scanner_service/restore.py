@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from scanner_service.placeholders import known_mentions
+from scanner_service.placeholders import StandIns
 from scanner_service.text import Span
 
 
@@ -29,7 +29,7 @@ class Restorer:
     """
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = values
+        self._stand_ins = StandIns(values)
         self._strings: _JsonStrings | None = None
         self._begun = False
 
@@ -41,12 +41,14 @@ class Restorer:
             text: the next piece; what lies past *end* is only looked at, and comes again.
             end: must not lie inside a mention.
         """
+        if not self._stand_ins.values:
+            return text[:end]
         if not self._begun and text.strip():
             self._begun = True
             self._strings = _JsonStrings() if _JSON_START.match(text) else None
         parts: list[str] = []
         at = 0
-        for mention in known_mentions(text, self._values):
+        for mention in self._stand_ins.mentions(text):
             if mention.span.start >= end:
                 break
             parts += text[at : mention.span.start], self._value(text, Span(at, mention.span.start), mention.placeholder)
@@ -56,7 +58,7 @@ class Restorer:
 
     def _value(self, text: str, before: Span, placeholder: str) -> str:
         self._read(text, before)
-        value = self._values[placeholder]
+        value = self._stand_ins.values[placeholder]
         for _ in range(self._strings.depth if self._strings else 0):
             value = json.dumps(value, ensure_ascii=False)[1:-1]
         return value
@@ -84,6 +86,8 @@ class _JsonStrings:
     def read(self, text: str, span: Span) -> None:
         """Go on over *span* of *text*; the rest of *text* is only looked at."""
         for quote in _QUOTE.finditer(text, span.start, span.end):
+            if not quote[0].endswith('"'):
+                continue
             backslashes, level = len(quote[0]) - 1, 1
             while backslashes % 2:
                 backslashes, level = backslashes // 2, level + 1
@@ -93,6 +97,7 @@ class _JsonStrings:
                 self._holds_json.append(_JSON_INSIDE.match(text, quote.end()) is not None)
 
 
-_QUOTE = re.compile(r'\\*"')
+# Backslashes that no quotation mark follows are matched too: otherwise each of them would be tried as the first.
+_QUOTE = re.compile(r'\\++"?|"')
 _JSON_INSIDE = re.compile(r'(?:\\n|\s)*[\[{](?:\\n|\s)*(?:\\*["{\[\]}]|[-\d])')
 _JSON_START = re.compile(r'(?:\s*```(?:json)?)?\s*(?:\{\s*["}]|\[\s*["{\[\]\d-])')

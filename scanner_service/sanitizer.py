@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from scanner_service.placeholders import Mention, known_mentions
+from scanner_service.placeholders import Mention
 from scanner_service.substitutes import Substitutes
 from scanner_service.text import Span, View
 
@@ -62,17 +62,25 @@ def merge(redactions: Iterable[Redaction]) -> Iterator[Redaction]:
         yield group
 
 
-def sanitize(text: str, redactions: Iterable[Redaction], substitutes: Substitutes) -> str:
+def sanitize(
+    text: str, redactions: Iterable[Redaction], substitutes: Substitutes, check: Callable[[], object] = lambda: None
+) -> str:
     """
     Apply *redactions* to *text* at once.
 
     What lies wholly inside a placeholder that *substitutes* knows is left alone: it is no value but stands for one.
+
+    Args:
+        text: what to edit.
+        redactions: in any order; they may overlap.
+        substitutes: what gives out the stand-ins.
+        check: called before each stand-in, which may take a while to make up; what it raises ends the work.
     """
-    known = list(known_mentions(text, substitutes.values))
-    edits = [
-        (item.span, _replacement(item, item.span.of(text), substitutes))
-        for item in merge(item for item in redactions if not _inside(item.span, known))
-    ]
+    known = substitutes.stand_ins.mentions(text)
+    edits: list[tuple[Span, str]] = []
+    for item in merge(item for item in redactions if not _inside(item.span, known)):
+        check()
+        edits.append((item.span, _replacement(item, item.span.of(text), substitutes)))
     return View.identity(text).rewrite(edits).text
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scanner_service.engine import Engine
-from scanner_service.findings import Action, ScannerResult, ScanResult
-from scanner_service.placeholders import known_mentions
+from scanner_service.findings import Action, Finding, ScannerResult, ScanResult
 from scanner_service.policy import Rule
 from scanner_service.restore import Restorer
-from scanner_service.sanitizer import sanitize
+from scanner_service.sanitizer import Redaction, sanitize
 from scanner_service.stages import Stage, together
 from scanner_service.substitutes import Substitutes
 from scanner_service.text import Span
@@ -21,6 +22,9 @@ SEGMENT = 64
 MARGIN = 96  # text behind a segment that is looked at with it: what begins inside shows where it ends
 CONTEXT = 256  # text before it, for context words and for the classifiers
 MAX_HELD = 8_192  # a word, or a finding that does not end, is held back no longer than this
+
+# To make up stand-ins for more takes longer than the event loop should be away from everybody else.
+FEW_EDITS = 32
 
 _SPACE = re.compile(r"\s")
 
@@ -68,7 +72,8 @@ class StreamScanner:
         self._done = 0  # up to where it is decided
         self._least = SEGMENT  # what the next segment must reach
         self._shown: list[str] = []
-        self._judged: dict[str, ScannerResult] = {}
+        self._judged: dict[str, ScannerResult] = {}  # without their findings
+        self._found: defaultdict[str, list[Finding]] = defaultdict(list)
         self._stages: dict[str, Stage] = {}
 
     async def feed(self, delta: str) -> str:
@@ -101,7 +106,12 @@ class StreamScanner:
 
         Of its stages each is that of all segments: since it first began, with the time that all of them took.
         """
-        results = tuple(self._judged.get(rule.name) or rule.skip() for rule in self._rules)
+        results = tuple(
+            replace(self._judged[rule.name], findings=tuple(self._found[rule.name]))
+            if rule.name in self._judged
+            else rule.skip()
+            for rule in self._rules
+        )
         return ScanResult(results, "".join(self._shown), self._substitutes.values, tuple(self._stages.values()))
 
     async def _scan(self, rules: Sequence[Rule], text: str) -> ScanResult:
@@ -130,9 +140,9 @@ class StreamScanner:
         return _Window(start, self._done, cut, end, self._slice(start, end), complete=final and end == arrived)
 
     def _cut(self, arrived: int) -> int | None:
-        space = _SPACE.search(self._text, self._done + self._least - 1 - self._base)
         longest = self._done + max(MAX_HELD, self._least)
-        if space is not None and self._base + space.end() <= longest:
+        space = _SPACE.search(self._text, self._done + self._least - 1 - self._base, longest - self._base)
+        if space is not None:
             return self._base + space.end()
         return longest if arrived >= longest else None
 
@@ -152,11 +162,11 @@ class StreamScanner:
             self._least = 2 * (window.end - self._done)  # doubled, so that all attempts together stay linear
             return ""
         self._least = SEGMENT
-        return self._show(self._keep(results, cut), cut)
+        return await self._show(self._keep(results, cut), cut)
 
     def _settle(self, window: _Window, found: Iterable[Span]) -> int | None:
         """Where the segment can end without cutting anything; None if that is not known yet."""
-        mentions = known_mentions(window.text, self._substitutes.values)
+        mentions = self._substitutes.stand_ins.mentions(window.text)
         cut = window.cut
         for span in sorted([*found, *(window.span_in_output(mention.span) for mention in mentions)]):
             if span.start >= cut or span.end <= self._done:
@@ -181,18 +191,25 @@ class StreamScanner:
             self._record(kept[-1])
         return kept
 
-    def _show(self, results: Sequence[ScannerResult], cut: int) -> str:
+    async def _show(self, results: Sequence[ScannerResult], cut: int) -> str:
         edits = [
             replace(edit, span=Span(edit.span.start - self._done, edit.span.end - self._done))
             for rule, result in zip(self._piecewise, results, strict=True)
             for edit in rule.redactions(result)
         ]
-        sanitized = sanitize(self._slice(self._done, cut), edits, self._substitutes)
+        segment, behind = self._slice(self._done, cut), self._slice(cut, cut + MARGIN)
         self._done = cut
-        return self._restorer.restore(sanitized + self._slice(cut, cut + MARGIN), len(sanitized))
+        if len(edits) <= FEW_EDITS:
+            return self._edit(segment, edits, behind)
+        return await asyncio.to_thread(self._edit, segment, edits, behind)
+
+    def _edit(self, segment: str, edits: Sequence[Redaction], behind: str) -> str:
+        sanitized = sanitize(segment, edits, self._substitutes)
+        return self._restorer.restore(sanitized + behind, len(sanitized))
 
     def _record(self, result: ScannerResult) -> None:
-        self._judged[result.scanner] = _combine(self._judged.get(result.scanner), result)
+        self._found[result.scanner] += result.findings
+        self._judged[result.scanner] = _combine(self._judged.get(result.scanner), replace(result, findings=()))
         self.blocked = self.blocked or result.blocks
 
     def _slice(self, start: int, end: int) -> str:
@@ -240,7 +257,6 @@ def _combine(before: ScannerResult | None, now: ScannerResult) -> ScannerResult:
     return replace(
         worst,
         action=max(before.action, now.action, key=list(Action).index),
-        findings=(*before.findings, *now.findings),
         error=before.error or now.error,
         duration_ms=before.duration_ms + now.duration_ms,
     )

@@ -6,11 +6,12 @@ import hashlib
 import hmac
 import importlib
 import importlib.util
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from scanner_service.errors import ConfigError
-from scanner_service.placeholders import mentions, parse, spell
+from scanner_service.placeholders import StandIns, mentions, parse, spell
 
 HASH_DIGITS = 12  # 48 bits: values of one label in one text do not collide in practice
 
@@ -25,19 +26,24 @@ class Substitutes:
         key: of the hashes and fakes, so that they are the same in every worker and tell nothing without it.
 
     Attributes:
-        values: what each stand-in stands for, the known ones included; hashes are not among them.
+        stand_ins: those that can be put back, the known ones included; hashes are not among them.
     """
 
     def __init__(self, text: str, known: Mapping[str, str] | None = None, key: bytes = b"") -> None:
-        self.values: dict[str, str] = dict(known or {})
+        self.stand_ins = StandIns(known or {})
         self._text = text
         self._key = key
         self._given: dict[tuple[str, str], str] = {}
         self._next: dict[str, int] = {}
         self._taken: dict[str, frozenset[str]] = {}
-        for stand_in, value in self.values.items():
+        for stand_in, value in self.stand_ins.values.items():
             if (parsed := parse(stand_in)) is not None:
                 self._given.setdefault((parsed[0], value), stand_in)
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """What each of `stand_ins` stands for."""
+        return self.stand_ins.values
 
     def read_on(self, text: str) -> None:
         """Go on with another piece of the same text; what was given out stays given."""
@@ -54,7 +60,7 @@ class Substitutes:
         identity = (label, _fold(value) if fold else value)
         if identity not in self._given:
             self._given[identity] = self._unused(label)
-            self.values[self._given[identity]] = value
+            self.stand_ins.add(self._given[identity], value)
         return self._given[identity]
 
     def hash(self, label: str, value: str) -> str:
@@ -69,7 +75,7 @@ class Substitutes:
             if made_up is None:
                 return self.placeholder(label, value)
             self._given[identity] = made_up
-            self.values[made_up] = value
+            self.stand_ins.add(made_up, value)
         return self._given[identity]
 
     def _make_up(self, label: str, value: str) -> str | None:
@@ -130,5 +136,11 @@ def check_fakes() -> None:
 
 
 def _faker() -> Any:
-    # Imported late: 60 modules that only this operator needs.
-    return importlib.import_module("faker").Faker("en_US")
+    """The one of this thread. To make one takes 2 ms; whoever uses it gives it a seed first."""
+    if not hasattr(_threads, "faker"):
+        # Imported late: 60 modules that only this operator needs.
+        _threads.faker = importlib.import_module("faker").Faker("en_US")
+    return _threads.faker
+
+
+_threads = threading.local()

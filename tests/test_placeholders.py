@@ -1,8 +1,10 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner_service.placeholders import known_mentions, mentions, parse, spell
+from scanner_service.placeholders import StandIns, mentions, parse, spell
 from tests.timing import least_seconds
 
 
@@ -65,10 +67,34 @@ def test_a_hash_is_not_a_mention_of_the_number_it_begins_with():
 def test_known_mentions_are_placeholders_and_fakes_in_the_order_of_the_text():
     known = {"[PERSON_1]": "Ann", "Joan Doe": "Eve"}
     text = "Joan Doe met person_1 and [PERSON_2]"
-    assert [mention.span.of(text) for mention in known_mentions(text, known)] == ["Joan Doe", "person_1"]
+    assert [mention.span.of(text) for mention in StandIns(known).mentions(text)] == ["Joan Doe", "person_1"]
 
 
 @pytest.mark.parametrize("hostile", ["[", "PERSON ", "PERSON_", "[PERSON_1", "1", "\\", "P", "person"])
 def test_time_is_linear_in_the_text(hostile):
     text = hostile * 100_000
     assert least_seconds(lambda: found(text, "PERSON", "EMAIL_ADDRESS"), enough=2) <= 2
+
+
+@given(st.lists(st.text("aAb ", min_size=1, max_size=4), unique=True), st.text("aAb "))
+def test_fakes_are_found_as_a_pattern_of_all_of_them_would_find_them(fakes, text):
+    longest_first = sorted(fakes, key=len, reverse=True)
+    pattern = re.compile("|".join(map(re.escape, longest_first)) if fakes else r"(?!)")
+    found = StandIns(dict.fromkeys(fakes, "value")).mentions(text)
+    assert [(one.placeholder, one.span.start) for one in found] == [
+        (match[0], match.start()) for match in pattern.finditer(text)
+    ]
+
+
+def test_to_add_one_and_to_find_it_costs_no_look_at_the_others():
+    def seconds(count):
+        def work():
+            stand_ins = StandIns({})
+            for number in range(count):
+                stand_ins.add(spell("PERSON", number + 1), "a")
+                stand_ins.add(f"Joan {number} Doe", "b")
+                stand_ins.mentions("Joan 1 Doe and [PERSON_1]")
+
+        return least_seconds(work, runs=2)
+
+    assert seconds(2_000) < 20 * seconds(200)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner_service.restore import Restorer, restore
+from tests.timing import least_seconds
 
 VALUES = {"[PERSON_1]": "Ann", "[PERSON_12]": "Bob", "[QUOTE_1]": 'a "b" \\ c\nd\t\x01é'}
 
@@ -68,3 +69,15 @@ def test_pieces_give_the_same_text_as_the_whole(parts):
         out += restorer.restore(text[at:], end - at)
         at = end
     assert out == restore(text, VALUES)
+
+
+@pytest.mark.parametrize("hostile", ["\\", '"', '\\"', '"[\\', "[QUOTE_1]\\", "Joan "])
+def test_time_is_linear_in_the_text(hostile):
+    text = '{"a": "' + hostile * (100_000 // len(hostile))
+    values = {"[A_1]": "a", **{f"Joan {number}": "b" for number in range(4_000)}}
+    assert least_seconds(lambda: restore(text, values), enough=1) <= 1
+
+
+def test_where_there_is_nothing_to_put_back_nothing_is_looked_for(monkeypatch):
+    monkeypatch.delattr("scanner_service.restore._JSON_START")
+    assert restore('{"a": "b"}', {}) == '{"a": "b"}'

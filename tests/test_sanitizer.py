@@ -1,12 +1,15 @@
 import re
+import threading
 
+import pytest
+from faker import Faker
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner_service import sanitizer
 from scanner_service.restore import restore
 from scanner_service.sanitizer import Operator, Redaction, merge
-from scanner_service.substitutes import Substitutes
+from scanner_service.substitutes import FAKES, Substitutes
 from scanner_service.text import Span
 
 texts = st.text(st.sampled_from("ab 1_[]PERSON\U0001f600é"), max_size=60)
@@ -128,3 +131,45 @@ def test_putting_the_values_back_gives_the_original(case):
     text, redactions = case
     sanitized, replaced = sanitize(text, redactions)
     assert restore(sanitized, replaced) == text
+
+
+def test_a_fake_does_not_depend_on_those_made_before():
+    cases = [(label, f"value {number}") for label in FAKES for number in range(5)]
+    alone = [Substitutes("", key=b"key").fake(*case) for case in cases]
+    assert [Substitutes("", key=b"key").fake(*case) for case in reversed(cases)] == alone[::-1]
+
+
+def test_what_makes_fakes_is_made_once_a_thread(monkeypatch):
+    made = []
+
+    class Counted(Faker):
+        def __init__(self, *arguments):
+            made.append(threading.get_ident())
+            super().__init__(*arguments)
+
+    monkeypatch.setattr("faker.Faker", Counted)
+
+    def work():
+        for number in range(5):
+            Substitutes("").fake("PERSON", str(number))
+
+    for _ in range(2):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert len(made) == 2
+
+
+def test_it_is_checked_before_each_stand_in_whether_to_go_on():
+    calls = []
+
+    def check():
+        calls.append(1)
+        if len(calls) == 3:
+            raise TimeoutError
+
+    redactions = [Redaction(Span(at, at + 1), "PERSON") for at in range(0, 20, 2)]
+    substitutes = Substitutes("")
+    with pytest.raises(TimeoutError):
+        sanitizer.sanitize("a b c d e f g h i j", redactions, substitutes, check)
+    assert len(substitutes.values) == 2

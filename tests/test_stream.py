@@ -1,5 +1,6 @@
 import asyncio
 import re
+import threading
 import time
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scanner_service import sanitizer
 from scanner_service.engine import Engine
 from scanner_service.findings import Action, Finding
 from scanner_service.policy import Rule
@@ -214,7 +216,7 @@ def test_work_grows_with_the_length_of_the_output_not_with_its_square(text):
 
 def test_the_time_for_many_pieces_grows_linearly():
     def seconds(count):
-        return least_seconds(lambda: stream(["some word "] * count, [EMAIL]), runs=2, clock=time.perf_counter)
+        return least_seconds(lambda: stream(["some word "] * count, [EMAIL]), runs=2, clock=time.process_time)
 
     seconds(100)
     assert seconds(5_000) < 25 * max(seconds(500), 0.02)
@@ -228,3 +230,33 @@ def test_a_rule_that_monitors_reports_and_changes_neither_the_text_nor_when_it_c
     assert shown == stream(pieces, [EMAIL])[0]
     assert "".join(shown) == output
     assert (result.is_valid, result.results[1].triggered, result.results[1].action) == (True, True, Action.MONITOR)
+
+
+def test_the_time_for_many_values_to_redact_grows_linearly():
+    def seconds(count):
+        output = [f"a{number}@b.co " for number in range(count)]
+        return least_seconds(lambda: stream(output, [EMAIL]), runs=2, clock=time.process_time)
+
+    assert seconds(2_000) < 20 * max(seconds(250), 0.05)
+
+
+def test_a_segment_costs_no_look_at_all_known_values():
+    def seconds(count):
+        known = {f"[PERSON_{number}]": f"name {number}" for number in range(1, count)}
+        known |= {f"Joan {number} Doe": f"other {number}" for number in range(count)}
+        return least_seconds(lambda: stream(["word " * 200] * 5, [EMAIL], known), runs=2, clock=time.process_time)
+
+    assert seconds(10_000) < seconds(10) + 1
+
+
+def test_many_stand_ins_are_made_up_off_the_event_loop(monkeypatch):
+    threads = set()
+
+    def made(text, edits, substitutes):
+        threads.add(threading.get_ident())
+        return sanitizer.sanitize(text, edits, substitutes)
+
+    monkeypatch.setattr("scanner_service.stream.sanitize", made)
+    many = ",".join(f"a{number}@b.co" for number in range(100))
+    assert "".join(stream([many], [EMAIL])[0]) == ",".join(f"[EMAIL_ADDRESS_{number}]" for number in range(1, 101))
+    assert threading.get_ident() not in threads
