@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from scanner_service.errors import DeadlineExceeded, ModelError, Overloaded
 from scanner_service.findings import ScannerResult, ScanResult
 from scanner_service.policy import Rule
-from scanner_service.scan import Predicted, Readings, Scan, edited, model_error
+from scanner_service.scan import Deadline, Predicted, Readings, Scan, edited, model_error
 from scanner_service.scanner import ModelInfo, Prediction
 from scanner_service.stages import Stopwatch
 from scanner_service.substitutes import Substitutes
@@ -68,7 +69,7 @@ class Engine:
 
     Args:
         models: what answers the needs of scanners.
-        timeout: seconds from the call of `scan` to its answer or `DeadlineExceeded`.
+        timeout: seconds from the call of `scan` or `answer` to its answer or `DeadlineExceeded`.
     """
 
     def __init__(self, models: Models, timeout: float) -> None:
@@ -109,27 +110,54 @@ class Engine:
         if not rules:
             raise ValueError("a chain without rules would call everything valid")
         context = None if prompt is None else Text(prompt)
-        scan = Scan(rules, Text(text), context, substitutes or Substitutes(text), fail_fast, self._timeout)
-        loop = asyncio.get_running_loop()
+        async with self._in_time() as deadline:
+            scan = Scan(rules, Text(text), context, substitutes or Substitutes(text), fail_fast, deadline)
+            readings = await self._prepare(scan)
+            scan.watch.lap("prepare")
+            predicted = await self._predict(readings)
+            if scan.wanted:
+                scan.watch.lap("infer")
+            return await self._in_thread(scan.finish, predicted)
+
+    async def answer(
+        self,
+        rules: Sequence[Rule],
+        recall: Callable[[], Sequence[ScannerResult]],
+        text: str,
+        substitutes: Substitutes,
+    ) -> ScanResult:
+        """
+        The answer to a scan of *text* whose results are known already.
+
+        Args:
+            rules: of that scan.
+            recall: gives the results, one for each of *rules*; called in a thread.
+            text: what was scanned.
+            substitutes: as for `scan`.
+
+        Raises:
+            DeadlineExceeded: if it takes longer than the timeout.
+        """
+        watch = Stopwatch()
+        async with self._in_time() as deadline:
+            return await self._in_thread(
+                lambda: edited(rules, recall(), text, substitutes, watch=watch, deadline=deadline)
+            )
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[Deadline]:
+        """A block that ends in time or with `DeadlineExceeded`, and the deadline of what it leaves to threads."""
+        deadline = Deadline(self._timeout)
         try:
             async with asyncio.timeout(self._timeout):
-                readings = await self._prepare(scan)
-                scan.watch.lap("prepare")
-                predicted = await self._predict(readings)
-                if scan.wanted:
-                    scan.watch.lap("infer")
-                return await loop.run_in_executor(self._threads, scan.finish, predicted)
+                yield deadline
         except TimeoutError:
             raise DeadlineExceeded("the scan did not end in time") from None
         finally:
-            scan.abandon()
+            deadline.abandon()
 
-    async def answer(
-        self, rules: Sequence[Rule], results: Sequence[ScannerResult], text: str, substitutes: Substitutes
-    ) -> ScanResult:
-        """The answer to a scan of *text* whose *results*, one for each of *rules*, are known already."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, edited, rules, results, text, substitutes, Stopwatch())
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
     async def _prepare(self, scan: Scan) -> Readings:
         # In a burst the texts wait here: were they all prepared as they come, the threads would keep the event loop
@@ -137,7 +165,7 @@ class Engine:
         models = frozenset(need.model for rule in scan.rules for need in rule.scanner.needs)
         async with self._turns[models]:
             await self._models.room(models)
-            return await asyncio.get_running_loop().run_in_executor(self._threads, scan.prepare, self._models.read)
+            return await self._in_thread(scan.prepare, self._models.read)
 
     async def _predict(self, readings: Readings) -> Predicted:
         predicted: dict[tuple[str, str], Sequence[Prediction] | ModelError] = {}

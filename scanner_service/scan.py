@@ -26,6 +26,32 @@ Readings = Mapping[tuple[str, str], Any]
 Predicted = Mapping[tuple[str, str], Sequence[Prediction] | ModelError]
 
 
+class Deadline:
+    """
+    When work in a thread has to be done.
+
+    Args:
+        seconds: from now on.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._at = time.monotonic() + seconds
+
+    def abandon(self) -> None:
+        """Nobody waits any more: the work ends when it next checks."""
+        self._at = 0.0
+
+    def check(self) -> None:
+        """
+        Called by the work, again and again.
+
+        Raises:
+            DeadlineExceeded: if it is past, or nobody waits.
+        """
+        if time.monotonic() > self._at:
+            raise DeadlineExceeded("the scan did not end in time")
+
+
 @dataclass(slots=True)
 class Scan:
     """
@@ -37,7 +63,7 @@ class Scan:
         prompt: what it answers, if it is an output.
         substitutes: what gives out the stand-ins of redacted values.
         fail_fast: whether to stop at the first rule that blocks.
-        timeout: seconds from now on after which no rule begins any more.
+        deadline: when no rule begins any more, no further text is read and no stand-in made up.
         wanted: the views that models are asked about, once it is prepared.
         watch: what took time.
     """
@@ -47,19 +73,11 @@ class Scan:
     prompt: Text | None
     substitutes: Substitutes
     fail_fast: bool
-    timeout: float
+    deadline: Deadline
     wanted: dict[Need, Sequence[View]] = field(default_factory=dict)
     watch: Stopwatch = field(default_factory=Stopwatch)
     _results: dict[str, ScannerResult] = field(default_factory=dict)
     _stopped: bool = False
-    _deadline: float = 0.0
-
-    def __post_init__(self) -> None:
-        self._deadline = time.monotonic() + self.timeout
-
-    def abandon(self) -> None:
-        """Nobody waits any more: what still runs in a thread ends before its next rule, or the next text to read."""
-        self._deadline = 0.0
 
     def prepare(self, read: Callable[[str, str], Any]) -> Readings:
         """
@@ -84,7 +102,7 @@ class Scan:
         for need, views in self.wanted.items():
             for view in views:
                 if (call := (need.model, view.text)) not in readings:
-                    self._check_deadline()
+                    self.deadline.check()
                     readings[call] = _read(read, *call)
         return readings
 
@@ -105,17 +123,13 @@ class Scan:
                 self._run(rule, Context(answers, self.prompt))
         results = tuple(self._results[rule.name] for rule in self.rules)
         self.watch.lap("judge")
-        return edited(self.rules, results, self.text.value, self.substitutes, self.watch)
+        return edited(self.rules, results, self.text.value, self.substitutes, watch=self.watch, deadline=self.deadline)
 
     def _run(self, rule: Rule, context: Context) -> None:
-        self._check_deadline()
+        self.deadline.check()
         result = rule.skip() if self._stopped else self._result(rule, context)
         self._results[rule.name] = result
         self._stopped = self._stopped or (result.blocks and (self.fail_fast or rule.stops))
-
-    def _check_deadline(self) -> None:
-        if time.monotonic() > self._deadline:
-            raise DeadlineExceeded("the scan did not end in time")
 
     def _result(self, rule: Rule, context: Context) -> ScannerResult:
         started = time.perf_counter()
@@ -143,11 +157,22 @@ def model_error(model: str, error: BaseException) -> ModelError:
 
 
 def edited(
-    rules: Sequence[Rule], results: Sequence[ScannerResult], text: str, substitutes: Substitutes, watch: Stopwatch
+    rules: Sequence[Rule],
+    results: Sequence[ScannerResult],
+    text: str,
+    substitutes: Substitutes,
+    *,
+    watch: Stopwatch,
+    deadline: Deadline,
 ) -> ScanResult:
-    """The *text* with what the *rules* make of their *results*, one for each of them."""
+    """
+    The *text* with what the *rules* make of their *results*, one for each of them.
+
+    Raises:
+        DeadlineExceeded: if it takes too long, or nobody waits.
+    """
     redactions = [edit for rule, result in zip(rules, results, strict=True) for edit in rule.redactions(result)]
-    sanitized = sanitize(text, redactions, substitutes)
+    sanitized = sanitize(text, redactions, substitutes, deadline.check)
     watch.lap("sanitize")
     return ScanResult(results, sanitized, substitutes.values, tuple(watch.stages))
 

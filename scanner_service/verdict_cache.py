@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -25,8 +26,9 @@ from scanner_service.substitutes import Substitutes
 NONCE_BYTES = 12  # NIST SP 800-38D, 8.2: 96 bits
 ENTRY_BYTES = 300  # what an entry takes beside its content: key, expiry and the objects around them
 
-# Hashing more than this takes longer than the event loop should be away from everybody else.
-LARGE_TEXT = 65_536
+# To hash so many characters, or to read a verdict of so many bytes, takes longer than the event loop should be away
+# from everybody else.
+LARGE = 65_536
 
 _DECODER = msgspec.msgpack.Decoder(tuple[ScannerResult, ...])
 _KEEPING = (None, "skipped")  # errors with which a result is what it would be again
@@ -92,19 +94,19 @@ class VerdictCache:
             prompt: as for `Engine.scan`, and so are `substitutes` and `fail_fast`.
 
         Raises:
-            DeadlineExceeded, Overloaded: as `Engine.scan`.
+            DeadlineExceeded, Overloaded: as `Engine.scan`; the first also if what is remembered has to wait too long.
         """
         if not self._entries:
             return await self._engine.scan(rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast)
         asked = [(rule.name, rule.threshold, sorted(rule.thresholds.items()), sorted(rule.added)) for rule in rules]
         parts = (scope, asked, text, prompt, fail_fast)
         watch = Stopwatch()
-        large = len(text) + len(prompt or "") > LARGE_TEXT
+        large = len(text) + len(prompt or "") > LARGE
         key = await asyncio.to_thread(self._hash, parts) if large else self._hash(parts)
         packed = self._recall(key) or await self._fetch(key)
         watch.lap("recall")
         if packed is not None:
-            result = await self._engine.answer(rules, _DECODER.decode(packed), text, substitutes)
+            result = await self._engine.answer(rules, partial(_DECODER.decode, packed), text, substitutes)
         else:
             result = await self._engine.scan(rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast)
             if all(one.error in _KEEPING for one in result.results):
@@ -129,7 +131,10 @@ class VerdictCache:
         if self._shared is None:
             return None
         sealed = await self._shared.call("verdict_get", lambda redis: redis.get(_name(key)))
-        packed = self._open(key, sealed) if isinstance(sealed, bytes) else None
+        packed = None
+        if isinstance(sealed, bytes):
+            large = len(sealed) > LARGE
+            packed = await asyncio.to_thread(self._open, key, sealed) if large else self._open(key, sealed)
         self._count("redis", "miss" if packed is None else "hit")
         if packed is not None:
             self._remember(key, packed)

@@ -1,16 +1,20 @@
 import asyncio
 import itertools
 import math
+import re
+import threading
 import time
 from dataclasses import dataclass
 
 import pytest
 
-from scanner_service.engine import Engine
+from scanner_service.engine import SCAN_THREADS, Engine
 from scanner_service.errors import DeadlineExceeded, ModelError, Overloaded
 from scanner_service.findings import Action, Finding
 from scanner_service.policy import Rule
+from scanner_service.sanitizer import Operator
 from scanner_service.scanner import Need, Prediction
+from scanner_service.substitutes import FAKES, Substitutes
 from scanner_service.testing import FakeModels
 from scanner_service.text import Span
 
@@ -46,6 +50,15 @@ class SlowScanner:
     def scan(self, text, context):
         time.sleep(self.seconds)
         return ()
+
+
+@dataclass(frozen=True)
+class EachWord:
+    needs: tuple[Need, ...] = ()
+
+    def scan(self, text, context):
+        for match in re.finditer(r"\w+", text.value):
+            yield Finding("PERSON", 1.0, Span(*match.span()))
 
 
 def rule(scanner, name="rule", **settings):
@@ -274,3 +287,48 @@ def test_a_rule_that_monitors_never_stops_a_scan(word_rule):
 def test_a_failure_of_a_rule_that_monitors_is_reported_and_does_not_block():
     result = scan([rule(FailingScanner(), action=Action.MONITOR)])
     assert (result.is_valid, result.results[0].error) == (True, "scanner_failed")
+
+
+def test_a_known_answer_waits_for_its_turn_no_longer_than_the_deadline():
+    async def scene():
+        engine = Engine(FakeModels({}), 0.2)
+        slow = [asyncio.create_task(engine.scan([rule(SlowScanner(1.0))], "a text")) for _ in range(SCAN_THREADS)]
+        await asyncio.sleep(0.05)
+        started = time.perf_counter()
+        with pytest.raises(DeadlineExceeded):
+            await engine.answer([], list, "a text", Substitutes("a text"))
+        assert time.perf_counter() - started < 0.7
+        await asyncio.gather(*slow, return_exceptions=True)
+        engine.close()
+
+    asyncio.run(scene())
+
+
+def test_a_known_answer_is_recalled_off_the_event_loop():
+    threads = []
+
+    async def scene():
+        engine = Engine(FakeModels({}), 5.0)
+        result = await engine.answer([], lambda: threads.append(threading.get_ident()) or [], "a text", Substitutes(""))
+        engine.close()
+        return result
+
+    assert asyncio.run(scene()).sanitized == "a text"
+    assert threads != [threading.get_ident()]
+
+
+def test_no_stand_in_is_made_up_once_nobody_waits(word_rule, monkeypatch):
+    made = []
+
+    def make(faker):
+        time.sleep(0.01)
+        made.append(1)
+        return f"Joan {len(made)}"
+
+    monkeypatch.setitem(FAKES, "PERSON", make)
+    each = rule(EachWord(), action=Action.REDACT, operator=Operator.FAKE)
+    with pytest.raises(DeadlineExceeded):
+        scan([each], " ".join(map(str, range(500))), timeout=0.2)
+    before = len(made)
+    time.sleep(0.2)
+    assert len(made) <= before + 1 < 100
