@@ -36,10 +36,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=wire.Request)
 
-# Decoding or encoding more than this takes longer than the event loop should be away from everybody else.
-LARGE_BODY_BYTES = 65_536
-MANY_FINDINGS = 200
-
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -106,7 +102,7 @@ class Scans:
                 request.receive, request.headers, limits.max_body_bytes, self._on.config.body_timeout_seconds
             )
             here.watch.lap("read")
-            asked = await _decode(body, type_)
+            asked = await strict_json.decode_aside(body, type_)
             here.watch.lap("decode")
             policy = choose_policy(served.policies, served.default_policy, asked.policy, caller)
             here.policy = policy
@@ -229,19 +225,8 @@ class Scans:
 
 
 async def _encoded(make: Callable[[], wire.Verdict], result: ScanResult, here: Exchange) -> bytes:
-    def encode() -> bytes:
-        return msgspec.json.encode(make())
-
     watch = Stopwatch()
-    findings = sum(len(one.findings) for one in result.results)
-    small = findings <= MANY_FINDINGS and len(result.sanitized) <= LARGE_BODY_BYTES
-    encoded = encode() if small else await asyncio.to_thread(encode)
+    encoded = await verdicts.encoded(make, result)
     watch.lap("encode")
     here.watch.stages += watch.stages
     return encoded
-
-
-async def _decode(body: bytes, type_: type[T]) -> T:
-    if len(body) <= LARGE_BODY_BYTES:
-        return strict_json.decode(body, type_)
-    return await asyncio.to_thread(strict_json.decode, body, type_)

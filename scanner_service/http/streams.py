@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import msgspec
@@ -50,14 +52,13 @@ class Streams:
 
     async def _answer(
         self, request: Request, served: Served, caller: Caller, here: Exchange
-    ) -> AsyncIterator[msgspec.Struct]:
+    ) -> AsyncGenerator[bytes, None]:
         """The lines of the answer; an error before the first one is an ordinary error."""
         with self._on.admission.admit(), self._on.metrics.in_flight.track_inprogress():
             check_media_type(request.headers, NDJSON)
             lines = _lines(request.receive, self._on.config)
-            policy, scanner = await self._begin(
-                strict_json.decode(await anext(lines, b""), wire.StreamHead), served, caller
-            )
+            head = await strict_json.decode_aside(await anext(lines, b""), wire.StreamHead)
+            policy, scanner = await self._begin(head, served, caller)
             here.policy = policy
             pieces: list[str] = []  # only the audit log needs the whole text
             recording = recorded(
@@ -70,20 +71,20 @@ class Streams:
             )
             async with recording as outcome:
                 async for line in lines:
-                    delta = strict_json.decode(line, wire.Delta).delta
+                    delta = (await strict_json.decode_aside(line, wire.Delta)).delta
                     strict_json.check_text(delta, "$.delta", may_be_empty=True)
                     if self._on.audit is not None:
                         pieces.append(delta)
                     if text := await scanner.feed(delta):
-                        yield wire.Shown(text)
+                        yield msgspec.json.encode(wire.Shown(text))
                     if scanner.blocked:
                         break
                 else:
                     if text := await scanner.close():
-                        yield wire.Shown(text)
+                        yield msgspec.json.encode(wire.Shown(text))
                 outcome.result = result = scanner.result
             here.scans.append(Scanned("output", result.results, result.stages))
-            yield verdicts.verdict(result, policy, here.request_id)
+            yield await verdicts.encoded(lambda: verdicts.verdict(result, policy, here.request_id), result)
 
     async def _begin(self, head: wire.StreamHead, served: Served, caller: Caller) -> tuple[Policy, StreamScanner]:
         strict_json.check_text(head.prompt, "$.prompt", may_be_empty=True)
@@ -103,10 +104,14 @@ class _LineResponse(Response):
     must know that there is none.
     """
 
-    lines: AsyncIterator[msgspec.Struct]
+    lines: AsyncGenerator[bytes, None]
     as_events: bool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self.lines):  # whatever ends it, what the lines hold is let go at once
+            await self._send_lines(scope, send)
+
+    async def _send_lines(self, scope: Scope, send: Send) -> None:
         first = await anext(self.lines)  # raises what can still be an ordinary error
         here = exchange(scope)
         media_type = EVENTS if self.as_events else NDJSON
@@ -121,11 +126,10 @@ class _LineResponse(Response):
         except ScannerServiceError as error:
             failed = answer_to(error, here.request_id)
             here.code = failed.error.code
-            await send(self._line(failed))
+            await send(self._line(msgspec.json.encode(failed)))
         await send({"type": "http.response.body", "body": b""})
 
-    def _line(self, content: msgspec.Struct) -> Message:
-        line = msgspec.json.encode(content)
+    def _line(self, line: bytes) -> Message:
         body = b"data: " + line + b"\n\n" if self.as_events else line + b"\n"
         return {"type": "http.response.body", "body": body, "more_body": True}
 
@@ -142,11 +146,16 @@ def _events_wanted(request: Request) -> bool:
 async def _lines(receive: Receive, config: Config) -> AsyncIterator[bytes]:
     """The lines of a body as they arrive, without blank ones and without their ends."""
     body = Body(receive, config.limits.max_body_bytes)
-    rest = b""
+    line = bytearray()
     while not body.complete:
-        *whole, rest = (rest + await body.read(config.body_timeout_seconds)).split(b"\n")
-        for line in whole:
+        piece = await body.read(config.body_timeout_seconds)
+        await asyncio.sleep(0)  # to read what has arrived already gives nobody else a turn
+        *ends, rest = piece.split(b"\n")
+        for end in ends:
+            line += end
             if line.strip():
-                yield line
-    if rest.strip():
-        yield rest
+                yield bytes(line)
+            line.clear()
+        line += rest
+    if line.strip():
+        yield bytes(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any, TypeVar
@@ -11,6 +12,9 @@ import msgspec
 from scanner_service.errors import InvalidRequest, Malformed
 
 T = TypeVar("T")
+
+# Decoding or encoding more than this takes longer than the event loop should be away from everybody else.
+LARGE_BYTES = 65_536
 
 
 def decode(body: bytes, type_: type[T]) -> T:
@@ -37,6 +41,11 @@ def decode(body: bytes, type_: type[T]) -> T:
     if type_ is not Any:  # the decoder stops at the first wrong field: what follows may not even be JSON
         decode(body, Any)
     raise problem
+
+
+async def decode_aside(body: bytes, type_: type[T]) -> T:
+    """Likewise, in a thread if *body* is large."""
+    return decode(body, type_) if len(body) <= LARGE_BYTES else await asyncio.to_thread(decode, body, type_)
 
 
 def _decode(body: bytes, type_: Any) -> Any:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
+
 from scanner_service.findings import ScannerResult, ScanResult
-from scanner_service.http import wire
+from scanner_service.http import strict_json, wire
 from scanner_service.policy import Policy
 
 # More places than these make a message longer, not clearer.
 MAX_PLACES = 3
 DIGITS = 6  # of a risk
+
+# Encoding more takes longer than the event loop should be away from everybody else.
+MANY_FINDINGS = 200
 
 
 def verdict(result: ScanResult, policy: Policy, request_id: str) -> wire.Verdict:
@@ -27,6 +33,14 @@ def prompt_answer(result: ScanResult, policy: Policy, request_id: str, token: st
 def output_answer(result: ScanResult, policy: Policy, request_id: str, restored: str) -> wire.OutputAnswer:
     """The answer of `/analyze/output`, whose text is *restored*: sanitized, with the values of the vault put back."""
     return wire.OutputAnswer(**_common(result, policy, request_id), sanitized_output=restored)
+
+
+async def encoded(make: Callable[[], wire.Verdict], result: ScanResult) -> bytes:
+    """What *make* makes of *result*, as it goes on the wire; made in a thread if there is much of it."""
+    findings = sum(len(one.findings) for one in result.results)
+    if findings <= MANY_FINDINGS and len(result.sanitized) <= strict_json.LARGE_BYTES:
+        return msgspec.json.encode(make())
+    return await asyncio.to_thread(lambda: msgspec.json.encode(make()))
 
 
 def message(result: ScanResult) -> str:

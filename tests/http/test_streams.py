@@ -1,9 +1,13 @@
 import asyncio
+import itertools
 import json
+import logging
 
 import pytest
 
+from scanner_service.http import streams
 from tests.http.conftest import KEY, TIED_KEY
+from tests.timing import least_seconds
 
 PATH = "/analyze/output/stream"
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -121,3 +125,75 @@ def test_text_comes_back_while_the_output_is_still_being_sent(world):
     assert b"word" in early
     assert b"is_valid" not in early
     assert b"is_valid" in whole
+
+
+def test_a_long_line_in_many_pieces_takes_linear_time_and_gives_others_their_turns(world):
+    turns = 0
+
+    async def count_turns():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def read(pieces):
+        left = iter(range(pieces))
+
+        async def receive():
+            return {"type": "http.request", "body": b"x" * 48, "more_body": next(left) < pieces - 1}
+
+        others = asyncio.create_task(count_turns())
+        lines = [line async for line in streams._lines(receive, world.config)]
+        others.cancel()
+        assert lines == [b"x" * 48 * pieces]
+
+    def seconds(pieces):
+        return least_seconds(lambda: asyncio.run(read(pieces)), runs=2)
+
+    assert seconds(20_000) < 20 * max(seconds(2_500), 0.02)
+    assert turns > 20_000
+
+
+@pytest.mark.parametrize("sizes", [[1], [7, 1], [1000]])
+def test_lines_are_the_same_however_they_are_cut(world, sizes):
+    content = b"first\n\n second \r\n\nthird"
+    cuts = itertools.accumulate(itertools.islice(itertools.cycle(sizes), len(content)))
+    bounds = [0, *(at for at in cuts if at < len(content)), len(content)]
+    pieces = [content[a:b] for a, b in itertools.pairwise(bounds)]
+
+    async def receive():
+        return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
+
+    async def read():
+        return [line async for line in streams._lines(receive, world.config)]
+
+    assert asyncio.run(read()) == [b"first", b" second \r", b"third"]
+
+
+def test_a_stream_whose_caller_hangs_up_is_counted_and_logged_and_gives_back_its_place(world, caplog):
+    asked = asyncio.Queue()
+    begun = asyncio.Event()
+
+    async def scan(*arguments, **settings):
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def scene():
+        scope = {"type": "http", "method": "POST", "path": PATH, "query_string": b"", "http_version": "1.1"}
+        key = f"Bearer {KEY}".encode()
+        scope["headers"] = [(b"content-type", b"application/x-ndjson"), (b"authorization", key)]
+        world.engine.scan = scan
+        asked.put_nowait({"type": "http.request", "body": body({}, {"delta": "word " * 100}), "more_body": True})
+        task = asyncio.create_task(world.app(scope, asked.get, None))
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    with caplog.at_level(logging.INFO):
+        assert asyncio.run(asyncio.wait_for(scene(), 10))
+    [answered] = [vars(record) for record in caplog.records if record.message == "answered"]
+    assert (answered["status"], answered["code"], answered["caller"]) == (499, "caller_gone", "test")
+    exposed = world.metrics.expose().decode()
+    assert f'scanner_request_duration_seconds_count{{route="{PATH}",status="499"}} 1.0' in exposed
+    assert "scanner_requests_in_flight 0.0" in exposed

@@ -1,4 +1,6 @@
+import asyncio
 import json
+import threading
 
 import msgspec
 import pytest
@@ -129,3 +131,11 @@ def test_an_error_reads_as_a_refusal():
         "scanners": {},
         "sanitized_prompt": "",
     }
+
+
+def test_a_large_body_is_decoded_off_the_event_loop(monkeypatch):
+    threads = []
+    monkeypatch.setattr(strict_json, "decode", lambda body, type_: threads.append(threading.get_ident()))
+    for size in (strict_json.LARGE_BYTES, strict_json.LARGE_BYTES + 1):
+        asyncio.run(strict_json.decode_aside(b" " * size, dict))
+    assert [thread == threading.get_ident() for thread in threads] == [True, False]
