@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scanner_service.http.errors import response_to
+from scanner_service.errors import CallerGone
+from scanner_service.http.errors import response_to, status_of
 from scanner_service.http.exchange import SERVICE, Exchange
 from scanner_service.logs import log_failure
 from scanner_service.metrics import Metrics
@@ -86,6 +87,9 @@ class Envelope:
 
         try:
             await self._app(scope, body.receive, send_enveloped)
+        except asyncio.CancelledError:  # by the server, some time after the caller hung up
+            here.code, here.status = CallerGone.code, here.status or status_of(CallerGone())
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log no text
             here.code = "internal_error"
             log_failure(log, "could not answer", error, **here.ids)
@@ -95,9 +99,9 @@ class Envelope:
             await response(scope, body.receive, send_enveloped)
         finally:  # when the answer is out: nobody waits for counters
             self._count(here)
-        self._conclude(scope, here)
-        if here.trace is not None:
-            await _end(here.trace, here.outcome())
+            self._conclude(scope, here)
+            if here.trace is not None:
+                await _end(here.trace, here.outcome())
         await body.linger()
 
     def _begin(self, scope: Scope) -> Exchange:

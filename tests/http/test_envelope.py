@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+from types import SimpleNamespace
 
 import pytest
 
@@ -142,3 +143,33 @@ def test_other_scopes_pass():
 
     asyncio.run(Envelope(note, Metrics(), [], 1)({"type": "lifespan"}, None, None))
     assert seen == ["lifespan"]
+
+
+@pytest.mark.parametrize("started", [False, True])
+def test_a_request_that_is_cancelled_is_concluded(caplog, started):
+    ended = []
+    trace = SimpleNamespace(id="0" * 32, end=ended.append)
+    spans = SimpleNamespace(begin=lambda route, parent: trace)
+    metrics = Metrics()
+
+    async def hang(scope, receive, send):
+        if started:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.Event().wait()
+
+    async def scene():
+        scope = {"type": "http", "path": "/x", "method": "POST", "headers": []}
+        envelope = Envelope(hang, metrics, ["/x"], 1, spans=spans, traced=["/x"])
+        task = asyncio.create_task(envelope(scope, None, lambda message: asyncio.sleep(0)))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(scene())
+    status = 200 if started else 499
+    [answered] = [vars(record) for record in caplog.records if record.message == "answered"]
+    assert (answered["status"], answered["code"]) == (status, "caller_gone")
+    assert [(outcome.status, outcome.code) for outcome in ended] == [(status, "caller_gone")]
+    assert f'route="/x",status="{status}"' in metrics.expose().decode()
