@@ -11,6 +11,10 @@ from gunicorn.asgi.protocol import ASGIProtocol  # type: ignore[import-untyped]
 # From the connection to the end of the first header. Later headers have the time that a connection may be idle.
 HEADER_SECONDS = 5.0
 
+# From when an answer is more than the system takes at once until most of it is out, and from the end of a connection
+# until the rest is. What nobody reads is kept in memory.
+UNREAD_SECONDS = 20.0
+
 # What may be read at once, and what may wait. Of pipelined requests it all becomes answers, nine times as long, before
 # anybody looks whether the caller takes them; with gunicorn's 256 KiB a connection held 2.7 MiB.
 HELD_BYTES = 16_384
@@ -55,17 +59,19 @@ class PromisedWorker:
 
 class BoundedProtocol(ASGIProtocol):  # type: ignore[misc]
     """
-    gunicorn's protocol with four bounds, without which a caller that has no credential could use up every file handle,
+    gunicorn's protocol with five bounds, without which a caller that has no credential could use up every file handle,
     or the memory.
 
     It hangs up on connections over `worker_connections`, which the `asgi` worker does not look at, on those whose first
-    header has not arrived after `HEADER_SECONDS`, and on those whose bodies come in many tiny pieces; and it holds less
-    of each. And what it promised to keep it keeps, also when its worker is told to stop: the next answer is the last,
-    and says so. It relies on names inside gunicorn and asyncio; `tests/e2e` would tell.
+    header has not arrived after `HEADER_SECONDS`, on those whose bodies come in many tiny pieces, and on those that
+    leave an answer unread for `UNREAD_SECONDS`; and it holds less of each. And what it promised to keep it keeps, also
+    when its worker is told to stop: the next answer is the last, and says so. It relies on names inside gunicorn and
+    asyncio; `tests/e2e` would tell.
     """
 
     _pieces = 0
     _bytes = 0
+    _unread: asyncio.TimerHandle | None = None
 
     def __init__(self, worker: Any) -> None:
         super().__init__(worker)
@@ -81,10 +87,33 @@ class BoundedProtocol(ASGIProtocol):  # type: ignore[misc]
         self._patience: asyncio.TimerHandle = self.worker.loop.call_later(HEADER_SECONDS, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clocks."""
         if hasattr(self, "_patience"):
             self._patience.cancel()
+        if self._unread is not None:
+            self._unread.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Start another clock: the answer has to be read."""
+        super().pause_writing()
+        self._wait_to_be_read()
+
+    def resume_writing(self) -> None:
+        """Stop it again, unless the connection only waits for the rest to be read."""
+        super().resume_writing()
+        if self._unread is not None and not self.transport.is_closing():
+            self._unread.cancel()
+            self._unread = None
+
+    def _close_transport(self) -> None:
+        super()._close_transport()
+        if self.transport.get_write_buffer_size():
+            self._wait_to_be_read()
+
+    def _wait_to_be_read(self) -> None:
+        if self._unread is None:
+            self._unread = self.worker.loop.call_later(UNREAD_SECONDS, self.transport.abort)
 
     async def _handle_connection(self) -> None:
         try:

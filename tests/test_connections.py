@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import socket
 import weakref
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
+from scanner_service import connections
 from scanner_service.connections import BoundedProtocol, PromisedWorker
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -112,3 +114,65 @@ def test_what_a_connection_counts_is_counted_by_its_worker():
     assert (real.nr, real.alive, seen.alive) == (1, False, True)
     seen.promised = False
     assert not seen.alive
+
+
+@pytest.mark.parametrize("asked", [REQUEST, REQUEST[:-2] + b"Connection: close\r\n\r\n"], ids=["kept", "closed"])
+@pytest.mark.parametrize("size", [40_000, 4_000_000], ids=["below high water", "above"])
+def test_an_answer_that_nobody_reads_is_dropped(asked, size, monkeypatch):
+    monkeypatch.setattr(connections, "UNREAD_SECONDS", 0.3)
+
+    async def scene():
+        worker = make_worker(answer_of(size))
+        worker.cfg.set("keepalive", 1)
+        _, writer, server = await connected_narrowly(worker)
+        writer.write(asked)
+        async with asyncio.timeout(10):
+            while not worker.nr_conns:
+                await asyncio.sleep(0.01)
+            while worker.nr_conns:
+                await asyncio.sleep(0.01)
+        writer.close()
+        server.close()
+
+    asyncio.run(scene())
+
+
+def test_an_answer_that_is_read_in_time_arrives_whole(monkeypatch):
+    monkeypatch.setattr(connections, "UNREAD_SECONDS", 2.0)
+
+    async def scene():
+        worker = make_worker(answer_of(4_000_000))
+        reader, writer, server = await connected_narrowly(worker)
+        for _ in range(2):
+            writer.write(REQUEST)
+            await asyncio.sleep(0.1)
+            await reader.readuntil(b"\r\n\r\n")
+            assert len(await asyncio.wait_for(reader.readexactly(4_000_000), 10)) == 4_000_000
+        await asyncio.sleep(2.1)
+        assert worker.nr_conns == 1
+        writer.close()
+        server.close()
+
+    asyncio.run(scene())
+
+
+def answer_of(size):
+    async def app(scope, receive, send):
+        headers = [(b"content-length", str(size).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"x" * size})
+
+    return app
+
+
+async def connected_narrowly(worker):
+    """A connection of which the system holds little, so that what is not read stays in the server."""
+    ours = socket.create_server(("127.0.0.1", 0))
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    server = await worker.loop.create_server(lambda: BoundedProtocol(worker), sock=ours)
+    theirs = socket.socket()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    theirs.setblocking(False)
+    await worker.loop.sock_connect(theirs, ours.getsockname())
+    reader, writer = await asyncio.open_connection(sock=theirs, limit=4096)
+    return reader, writer, server
