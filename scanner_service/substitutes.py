@@ -86,6 +86,8 @@ class Substitutes:
         faker.seed_instance(int.from_bytes(self._digest(label, value)[:8]))
         for _ in range(20):
             made_up = maker(faker)
+            if self.values.get(made_up) == value:  # of an earlier turn
+                return made_up
             if made_up not in self.values and made_up != value and made_up not in self._text:
                 return made_up
         return None

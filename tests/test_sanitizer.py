@@ -173,3 +173,10 @@ def test_it_is_checked_before_each_stand_in_whether_to_go_on():
     with pytest.raises(TimeoutError):
         sanitizer.sanitize("a b c d e f g h i j", redactions, substitutes, check)
     assert len(substitutes.values) == 2
+
+
+def test_a_value_of_an_earlier_turn_keeps_its_fake():
+    first, known = redact("Ann wrote", "Ann", operator=Operator.FAKE)
+    text = f"{first}. Ann again"
+    again = [Redaction(Span(text.index("Ann"), text.index("Ann") + 3), "PERSON", Operator.FAKE)]
+    assert sanitize(text, again, known) == (f"{first}. {first.removesuffix(' wrote')} again", known)
