@@ -75,6 +75,40 @@ def test_an_error_names_the_file_and_the_path_in_it(tmp_path, content, path):
     assert path in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("written", "problem", "column"),
+    [
+        ("{{ .Values.secret }}", "is this a template that was not rendered?", 11),
+        ("{? [secret] : 1}", "a mapping or a list is no key", 13),
+        ("{secret: 1, secret: 2}", "key `secret` occurs twice", 22),
+        ("2021-99-99", "cannot be read as `timestamp`", 10),
+        ("!!timestamp secret", "cannot be read as `timestamp`", 10),
+        ("!!int secret", "cannot be read as `int`", 10),
+        ("!!int ''", "cannot be read as `int`", 10),
+        ("1" * 5000, "cannot be read as `int`", 10),
+        ("!!float secret", "cannot be read as `float`", 10),
+        ("!!bool secret", "cannot be read as `bool`", 10),
+        ("!!map secret", "cannot be read as `map`", 10),
+        ('"\\uD800"', "cannot be read as `str`", 10),
+        ('"secret \\UFFFFFFFF"', "an escape that is no character", 20),
+        ("[" * 3000 + "]" * 3000, "nested too deeply", None),
+        ("&it [secret, *it]", "recursive", 10),
+        ("[secret", "while parsing a flow sequence, expected ',' or ']'", None),
+    ],
+)
+def test_what_yaml_cannot_read_is_an_error_with_its_place_and_without_what_stands_there(
+    tmp_path, written, problem, column
+):
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, f"{SMALL}surplus: {written}\n")
+    message = str(error.value)
+    assert message.startswith(f"{tmp_path}/policy.yaml: not YAML: ")
+    assert problem in message
+    assert f"at line 2, column {column}" in message if column else "at line " in message
+    assert "\n" not in message
+    assert "secret" not in message.replace("`secret`", "")  # a key that occurs twice is named
+
+
 def test_a_missing_file_is_a_configuration_error(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read"):
         config.load(tmp_path / "nowhere.yaml")
