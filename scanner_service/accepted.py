@@ -1,9 +1,8 @@
-"""The configuration that a server last served, for workers that start while the file cannot be used."""
+"""The configuration that a server last served, for workers that start later, whatever the file says then."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 
 class Accepted:
@@ -18,9 +17,9 @@ class Accepted:
         self._file = os.memfd_create("scanner-policies")
 
     @property
-    def path(self) -> Path | None:
-        """Where it can be read; None while there is nothing."""
-        return Path(f"/proc/self/fd/{self._file}") if os.fstat(self._file).st_size else None
+    def content(self) -> bytes | None:
+        """What was kept last; None while there is nothing."""
+        return os.pread(self._file, os.fstat(self._file).st_size, 0) or None
 
     def keep(self, content: bytes) -> None:
         """Replace it. Workers that do so at once all write the same."""

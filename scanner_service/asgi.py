@@ -79,11 +79,11 @@ class Service:
 
     @asynccontextmanager
     async def _started(self) -> AsyncIterator[None]:
-        assembly, refused = begin(self._environment, self.accepted)
+        assembly = begin(self._environment, self.accepted)
         logs.configure(assembly.config.log_level)
         vault = Vault.load(self._environment, assembly.config.vault_lifetime_seconds)
         metrics = Metrics()
-        reloading = Reloading(assembly, self._environment, metrics, self.accepted, refused)
+        reloading = Reloading(assembly, self._environment, metrics, self.accepted)
         self._reloading = reloading
         shared = Shared.load(self._environment, lambda operation: metrics.redis_failures.labels(operation).inc())
         spans = _spans(self._environment)

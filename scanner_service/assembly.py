@@ -24,11 +24,13 @@ class Assembly:
     Everything that is known before a model is loaded.
 
     Attributes:
-        config: the configuration file.
+        content: of the configuration file.
+        config: what it says.
         manifest: of the models.
         policies: by name.
     """
 
+    content: bytes
     config: Config
     manifest: Manifest
     policies: Mapping[str, Policy]
@@ -56,13 +58,25 @@ class Assembly:
         return ModelPool(self.manifest, self.models, max_queued_windows=limit, count=count)
 
 
-def assemble(environment: Mapping[str, str], models: Manifest | None = None) -> Assembly:
+def config_path(environment: Mapping[str, str]) -> Path:
+    """What `SCANNER_CONFIG` names, or what ships."""
+    return Path(environment.get("SCANNER_CONFIG") or DEFAULT_CONFIG)
+
+
+def assemble(environment: Mapping[str, str], models: Manifest | None = None, content: bytes | None = None) -> Assembly:
     """
-    Read what `SCANNER_CONFIG` and `SCANNER_MODELS` name, or what ships; only the former if *models* are known.
+    Read what `SCANNER_CONFIG` and `SCANNER_MODELS` name, or what ships.
+
+    Args:
+        environment: where the files are.
+        models: the manifest, if it is known.
+        content: of the configuration file, if it was read before.
 
     Raises:
         ConfigError: naming the file and the path inside it.
     """
-    loaded = config.load(Path(environment.get("SCANNER_CONFIG") or DEFAULT_CONFIG))
+    path = config_path(environment)
+    content = config.read(path) if content is None else content
+    loaded = config.load(path, content)
     models = models or manifest.load(Path(environment.get("SCANNER_MODELS") or DEFAULT_MODELS))
-    return Assembly(loaded, models, build_policies(loaded, models.info()))
+    return Assembly(content, loaded, models, build_policies(loaded, models.info()))

@@ -163,28 +163,39 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-def load(path: Path) -> Config:
+def read(path: Path) -> bytes:
     """
-    Read the configuration file at *path*.
+    The content of the file at *path*.
+
+    Raises:
+        ConfigError: if it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def load(path: Path, content: bytes | None = None) -> Config:
+    """
+    Read the configuration file at *path*, whose *content* may have been read before.
 
     Raises:
         ConfigError: if it cannot be read, is not YAML, or does not have the shape of `Config`; the message names
             the file and the place or path inside it.
     """
     try:
-        content = yaml.load(path.read_bytes(), Loader=_StrictLoader)  # noqa: S506 - derived from SafeLoader
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        written = yaml.load(read(path) if content is None else content, Loader=_StrictLoader)  # noqa: S506 - a safe one
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {_problem(error)}") from None
     try:
-        whole = inheritance.merge(content)
+        whole = inheritance.merge(written)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     try:
         config = msgspec.convert(whole, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_with_policy(whole, content, str(error))}") from None
+        raise ConfigError(f"{path}: {_with_policy(whole, written, str(error))}") from None
     _check(path, config)
     return config
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import time
 from collections.abc import Mapping
@@ -13,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from scanner_service.accepted import Accepted
-from scanner_service.assembly import Assembly, assemble
-from scanner_service.config import DEFAULT_CONFIG, Config
+from scanner_service.assembly import Assembly, assemble, config_path
+from scanner_service.config import Config
 from scanner_service.errors import ConfigError
 from scanner_service.http.auth import Keys
 from scanner_service.http.resources import Served
@@ -40,19 +39,22 @@ def serve(assembly: Assembly, environment: Mapping[str, str]) -> Served:
     return Served(assembly.policies, config.default_policy, Keys.load(config, environment))
 
 
-def begin(environment: Mapping[str, str], accepted: Accepted | None) -> tuple[Assembly, ConfigError | None]:
+def begin(environment: Mapping[str, str], accepted: Accepted | None = None) -> Assembly:
     """
-    What the configuration file says; or what was last *accepted*, and what is wrong with the file.
+    What a worker starts with: what the others serve, if anything was *accepted*, otherwise what the file says.
+
+    A file that has changed since is taken over or refused afterwards, as the others do it, and cannot end the server.
 
     Raises:
         ConfigError: if the file cannot be used and nothing was accepted before.
     """
-    try:
-        return assemble(environment), None
-    except ConfigError as error:
-        if accepted is None or accepted.path is None:
-            raise
-        return assemble({**environment, "SCANNER_CONFIG": str(accepted.path)}), error
+    content = None if accepted is None else accepted.content
+    if content is not None:
+        with contextlib.suppress(Exception):  # the keys that it names may be gone from their file
+            assembly = assemble(environment, content=content)
+            serve(assembly, environment)
+            return assembly
+    return assemble(environment)
 
 
 class Reloading:
@@ -64,7 +66,6 @@ class Reloading:
         environment: where the files are.
         metrics: what counts.
         accepted: where to keep what is served, for workers to come.
-        refused: what is wrong with the file, if *assembly* is not what it says.
 
     Attributes:
         served: replaced as a whole; a request uses one from its beginning to its end.
@@ -79,19 +80,17 @@ class Reloading:
         environment: Mapping[str, str],
         metrics: Metrics,
         accepted: Accepted | None = None,
-        refused: ConfigError | None = None,
     ) -> None:
+        # As they are before they are used: what has changed meanwhile is found at the next look.
+        read: tuple[bytes | None, bytes | None] = (assembly.content, _keys(environment))
+        self._read = self._seen = read
         self.served = serve(assembly, environment)
         self._assembly = assembly
         self._environment = environment
         self._metrics = metrics
         self._accepted = accepted
         self._wanted = asyncio.Event()
-        self._read = self._seen = self._digest()
-        if refused is None:
-            self._accept()
-        else:
-            self._refuse(refused)
+        self._accept(assembly)
 
     def want(self) -> None:
         """Read the files now, changed or not. To be called on the event loop."""
@@ -110,61 +109,64 @@ class Reloading:
 
     def poll(self) -> None:
         """Reload if the files differ from those last read and have stayed the same since the last look."""
-        before, self._seen = self._seen, self._digest()
+        before, self._seen = self._seen, self._look()
         if self._read != self._seen == before:  # otherwise somebody may still be writing
             self.reload()
 
     def reload(self) -> None:
         """Read the files and serve what they say, or say why not."""
-        self._read = self._digest()
+        self._read = self._look()
         try:
-            assembly = self._assemble()
+            assembly = self._assemble(self._read[0])
             self.served = serve(assembly, self._environment)
-        except ConfigError as error:
-            self._refuse(error)
         except Exception as error:  # noqa: BLE001 - a kind of scanner from elsewhere may raise anything
-            self._metrics.reloads.labels("refused").inc()
-            log_failure(log, "policies refused", error)
+            self._refuse(error)
         else:
             self._metrics.reloads.labels("reloaded").inc()
-            self._accept()
+            self._accept(assembly)
             digests = {name: policy.digest for name, policy in assembly.policies.items()}
             waiting = _changed(self._assembly.config, assembly.config)
             log.info("policies reloaded", extra={"policies": digests, "needs_restart": waiting})
 
-    def _accept(self) -> None:
+    def _accept(self, assembly: Assembly) -> None:
         self._metrics.policies_read.set(time.time())
         if self._accepted is not None:
-            with contextlib.suppress(OSError):  # it may be gone again
-                self._accepted.keep(self._config.read_bytes())
+            self._accepted.keep(assembly.content)
 
-    def _refuse(self, error: ConfigError) -> None:
+    def _refuse(self, error: Exception) -> None:
         self._metrics.reloads.labels("refused").inc()
-        log.error("policies refused", extra={"reason": str(error)})
+        file = str(config_path(self._environment))
+        if isinstance(error, ConfigError):
+            log.error("policies refused", extra={"file": file, "reason": str(error)})
+        else:
+            log_failure(log, "policies refused", error, file=file)
 
-    def _assemble(self) -> Assembly:
-        assembly = assemble(self._environment, self._assembly.manifest)
+    def _assemble(self, content: bytes | None) -> Assembly:
+        assembly = assemble(self._environment, self._assembly.manifest, content)
         for model in assembly.models:
             if model not in self._assembly.models:
+                file = config_path(self._environment)
                 raise ConfigError(
-                    f"{self._config}: needs the model `{model}`, which is only loaded at start: restart the service"
+                    f"{file}: needs the model `{model}`, which is only loaded at start: restart the service"
                 )
         return assembly
 
-    @property
-    def _config(self) -> Path:
-        return Path(self._environment.get("SCANNER_CONFIG") or DEFAULT_CONFIG)
+    def _look(self) -> tuple[bytes | None, bytes | None]:
+        """What the configuration file and the file of keys hold."""
+        return _content(config_path(self._environment)), _keys(self._environment)
 
-    def _digest(self) -> bytes:
-        """Of all files together; empty while one of them cannot be read."""
-        digest = hashlib.sha256()
-        keys = self._environment.get("SCANNER_API_KEYS_FILE")
-        try:
-            for file in [self._config, *([Path(keys)] if keys else [])]:
-                digest.update(hashlib.sha256(file.read_bytes()).digest())
-        except OSError:
-            return b""
-        return digest.digest()
+
+def _keys(environment: Mapping[str, str]) -> bytes | None:
+    file = environment.get("SCANNER_API_KEYS_FILE")
+    return _content(Path(file)) if file else None
+
+
+def _content(file: Path) -> bytes | None:
+    """What *file* holds; None while it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None
 
 
 def _changed(before: Config, after: Config) -> list[str]:

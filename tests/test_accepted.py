@@ -9,10 +9,10 @@ def accepted():
 
 
 def test_there_is_nothing_at_first(accepted):
-    assert accepted.path is None
+    assert accepted.content is None
 
 
 def test_what_was_kept_last_is_read_back_and_nothing_of_what_was_longer(accepted):
     accepted.keep(b"policies: {long: one}")
     accepted.keep(b"policies: {}")
-    assert [accepted.path.read_bytes() for _ in range(2)] == [b"policies: {}"] * 2
+    assert [accepted.content for _ in range(2)] == [b"policies: {}"] * 2

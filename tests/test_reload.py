@@ -3,9 +3,8 @@ import logging
 import pytest
 import yaml
 
-from scanner_service import registry
+from scanner_service import registry, reload
 from scanner_service.accepted import Accepted
-from scanner_service.assembly import assemble
 from scanner_service.errors import ConfigError
 from scanner_service.metrics import Metrics
 from scanner_service.reload import Reloading, begin
@@ -25,7 +24,7 @@ def environment(tmp_path):
 
 @pytest.fixture
 def reloading(environment):
-    return Reloading(assemble(environment), environment, Metrics())
+    return Reloading(begin(environment), environment, Metrics())
 
 
 def write(tmp_path, *rules):
@@ -103,19 +102,93 @@ def test_what_waits_for_a_restart_is_named(reloading, tmp_path, caplog):
     assert reloading.served.keys.authenticate([]).name == "anonymous"
 
 
+def test_a_broken_edit_during_the_start_is_not_accepted_and_found_at_the_next_look(environment, tmp_path):
+    accepted, assembly = Accepted(), begin(environment)
+    (tmp_path / "config.yaml").write_text("policies: [")
+    reloading = Reloading(assembly, environment, Metrics(), accepted)
+    for _ in range(3):
+        reloading.poll()
+    assert (names(reloading), counted(reloading, "refused")) == (["first"], 1)
+    assert accepted.content == assembly.content != b"policies: ["
+
+
+def test_a_broken_edit_while_a_file_is_taken_over_is_not_accepted_and_found_too(environment, tmp_path, monkeypatch):
+    accepted = Accepted()
+    reloading = Reloading(begin(environment), environment, Metrics(), accepted)
+    write(tmp_path, rule("second"))
+    serve = reload.serve
+
+    def break_and_serve(*args):
+        (tmp_path / "config.yaml").write_text("policies: [")
+        return serve(*args)
+
+    monkeypatch.setattr(reload, "serve", break_and_serve)
+    reloading.reload()
+    assert (names(reloading), counted(reloading, "refused")) == (["second"], 0)
+    assert b"second" in accepted.content
+    for _ in range(3):
+        reloading.poll()
+    assert (names(reloading), counted(reloading, "refused")) == (["second"], 1)
+
+
+def test_a_good_change_during_the_start_is_taken_over(environment, tmp_path):
+    assembly = begin(environment)
+    write(tmp_path, rule("second"))
+    reloading = Reloading(assembly, environment, Metrics())
+    for _ in range(2):
+        reloading.poll()
+    assert names(reloading) == ["second"]
+
+
 def test_a_worker_that_starts_beside_a_broken_file_serves_what_was_accepted(environment, tmp_path, caplog):
     accepted = Accepted()
-    Reloading(assemble(environment), environment, Metrics(), accepted)
+    Reloading(begin(environment), environment, Metrics(), accepted)
     (tmp_path / "config.yaml").write_text("policies: [")
-    assembly, refused = begin(environment, accepted)
-    started = Reloading(assembly, environment, Metrics(), accepted, refused)
+    started = Reloading(begin(environment, accepted), environment, Metrics(), accepted)
+    for _ in range(3):
+        started.poll()
     assert (names(started), counted(started, "refused")) == (["first"], 1)
     assert "config.yaml: not YAML" in caplog.records[0].reason
     write(tmp_path, rule("mended"))
     started.poll()
     started.poll()
     assert names(started) == ["mended"]
-    assert b"mended" in accepted.path.read_bytes()
+    assert b"mended" in accepted.content
+
+
+NOBODY = "keys: {nobody: {policies: [default]}}\n"
+UNLOADED = "{name: one, kind: classifier, options: {model: unused, labels: [NOTHING]}}"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "log_level: {{ .Values.level }}\n",
+        "policies: {default: {prompt: [{name: one, kind: raising}], output: [{name: one, kind: raising}]}}\n",
+        "policies: {default: {prompt: [{name: one, kind: secrets}], output: [{name: one, kind: secrets}]}}\n" + NOBODY,
+        f"policies: {{default: {{prompt: [{UNLOADED}], output: [{UNLOADED}]}}}}\n",
+    ],
+    ids=["no YAML", "raises", "keys", "model"],
+)
+def test_whatever_the_others_refuse_a_worker_that_starts_serves_what_they_serve(
+    environment, tmp_path, monkeypatch, content
+):
+    find = registry.find
+    monkeypatch.setattr(registry, "find", lambda kind: 1 / 0 if kind == "raising" else find(kind))
+    accepted = Accepted()
+    others = Reloading(begin(environment), environment, Metrics(), accepted)
+    (tmp_path / "config.yaml").write_text(content)
+    started = Reloading(begin(environment, accepted), environment, Metrics(), accepted)
+    for one in (others, started):
+        for _ in range(3):
+            one.poll()
+        assert (names(one), counted(one, "refused")) == (["first"], 1)
+
+
+def test_a_worker_starts_with_the_file_if_the_accepted_one_no_longer_fits_the_keys(environment, tmp_path):
+    accepted = Accepted()
+    accepted.keep((tmp_path / "config.yaml").read_bytes() + NOBODY.encode())
+    assert names(Reloading(begin(environment, accepted), environment, Metrics(), accepted)) == ["first"]
 
 
 @pytest.mark.parametrize("accepted", [None, Accepted()])
