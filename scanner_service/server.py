@@ -112,8 +112,11 @@ def on_starting(server: Any) -> None:
     """
     server.accepted = Accepted() if hasattr(os, "memfd_create") else None
     server.handle_hup = lambda: server.kill_workers(signal.SIGUSR1)
+    os.environ.pop(_METRICS, None)  # a folder of somebody else, whose counters are not ours
+    server.metrics_folder = None
     if workers > 1:
-        os.environ[_METRICS] = tempfile.mkdtemp(prefix="scanner-metrics-", dir=worker_tmp_dir)
+        server.metrics_folder = tempfile.mkdtemp(prefix="scanner-metrics-", dir=worker_tmp_dir)
+        os.environ[_METRICS] = server.metrics_folder
     if not os.environ.get(_VAULT):
         os.environ[_VAULT] = secrets.token_urlsafe(32)
         server.log.warning("SCANNER_VAULT_KEYS is not set: redacted values can be put back until this server ends")
@@ -146,5 +149,5 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def on_exit(server: Any) -> None:
     """After the last worker."""
-    if folder := os.environ.pop(_METRICS, None):
-        shutil.rmtree(folder, ignore_errors=True)
+    if server.metrics_folder is not None:
+        shutil.rmtree(server.metrics_folder, ignore_errors=True)
