@@ -95,5 +95,6 @@ def _digest(policy: PolicyConfig, models: Mapping[str, ModelInfo]) -> str:
     said: dict[str, object] = {"prompt": policy.prompt, "output": policy.output}
     if policy.evidence is not None:
         said["evidence"] = policy.evidence
-    parts = (msgspec.to_builtins(said), sorted((name, info.digest) for name, info in models.items()))
+    # All models, needed or not: a tokenizer can be used without its model.
+    parts = (msgspec.to_builtins(said), sorted((name, info.entry_digest) for name, info in models.items()))
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]

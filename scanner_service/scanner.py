@@ -100,9 +100,11 @@ class ModelInfo:
         tokenizer: its `tokenizer.json`.
         digest: the SHA-256 of its file.
         thresholds: by label, where its calibration puts them.
+        entry_digest: the SHA-256 of all that the manifest says about it.
     """
 
     labels: frozenset[str]
     tokenizer: Path
     digest: str
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    entry_digest: str = ""

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -56,11 +57,11 @@ def test_without_a_threshold_the_calibrated_ones_of_the_model_hold():
     assert (strict.threshold, strict.thresholds) == (0.2, {})
 
 
-def test_the_digest_changes_with_a_threshold_and_with_a_model():
+def test_the_digest_changes_with_a_threshold_and_with_what_the_manifest_says_of_a_model():
     digest = build()["default"].digest
     assert build()["default"].digest == digest
     assert build(threshold=0.9)["default"].digest != digest
-    other = {"guard": ModelInfo(MODELS["guard"].labels, MODELS["guard"].tokenizer, "e" * 64)}
+    other = {"guard": replace(MODELS["guard"], entry_digest="e" * 64)}
     assert build(other)["default"].digest != digest
 
 

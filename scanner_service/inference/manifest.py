@@ -111,6 +111,7 @@ class Manifest:
                 tokenizer=self._resolve(name, "tokenizer", entry.tokenizer),
                 digest=entry.sha256,
                 thresholds={label: at for head in entry.heads for label, at in head.thresholds.items()},
+                entry_digest=hashlib.sha256(msgspec.json.encode(entry, order="deterministic")).hexdigest(),
             )
             for name, entry in self.models.items()
         }

@@ -21,6 +21,24 @@ def test_it_tells_scanners_labels_tokenizer_and_digest(tmp_path):
     assert re.fullmatch("[0-9a-f]{64}", info.digest)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("temperature = 2.0", "temperature = 2.1"),
+        ("INJECTION = 0.5", "INJECTION = 0.6"),
+        ("overlap_tokens = 2", "overlap_tokens = 3"),
+        ('kind = "sequence"', 'kind = "sequence"\nwindow_penalty = 0.1'),
+        ('tokenizer_sha256 = "', f'tokenizer_sha256 = "{"0" * 64}" # '),
+        ('\nsha256 = "', f'\nsha256 = "{"0" * 64}" # '),
+    ],
+)
+def test_the_digest_of_an_entry_changes_with_whatever_changes_scores(tmp_path, old, new):
+    path = tiny.write(tmp_path)
+    before = manifest.load(path).info()["tiny"].entry_digest
+    assert manifest.load(path).info()["tiny"].entry_digest == before
+    assert manifest.load(changed(path, old, new)).info()["tiny"].entry_digest != before
+
+
 def test_a_model_with_token_heads_alone_has_no_unintelligible_windows(tmp_path):
     heads = tiny.HEADS[tiny.HEADS.rindex("[[") :]
     loaded = manifest.load(tiny.write(tmp_path, heads=heads, entry=""))
