@@ -19,7 +19,11 @@ DEFAULT_CONFIG = Path(__file__).parent / "data" / "default.yaml"
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+# Every number has a bound, far above what makes sense: what is larger would overflow somewhere, and not at start.
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Bytes = Annotated[int, msgspec.Meta(ge=1, le=2**40)]
+Timeout = Annotated[float, msgspec.Meta(gt=0, le=3600)]  # in seconds
+Lifetime = Annotated[int, msgspec.Meta(ge=1, le=315_360_000)]  # in seconds: ten years
 
 T = TypeVar("T")
 
@@ -80,7 +84,7 @@ class KeyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """
 
     policies: Annotated[list[Name], msgspec.Meta(min_length=1)] | None = None
-    requests_per_minute: Positive | None = None
+    requests_per_minute: Count | None = None
 
 
 class StdoutAudit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="to", tag="stdout"):
@@ -121,15 +125,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         verdict_cache_seconds: how long a verdict is kept.
     """
 
-    max_body_bytes: Positive = 1_048_576
-    max_batch_items: Positive = 64
-    max_concurrent_requests: Positive = 256
-    max_queued_windows: Positive = 16_384
-    retry_after_seconds: Positive = 1
-    requests_per_minute: Positive | None = None
-    verdict_cache_entries: Annotated[int, msgspec.Meta(ge=0)] = 10_000
-    verdict_cache_bytes: Positive = 16_777_216
-    verdict_cache_seconds: Positive = 600
+    max_body_bytes: Bytes = 1_048_576
+    max_batch_items: Count = 64
+    max_concurrent_requests: Count = 256
+    max_queued_windows: Count = 16_384
+    retry_after_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 1
+    requests_per_minute: Count | None = None
+    verdict_cache_entries: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 10_000
+    verdict_cache_bytes: Bytes = 16_777_216
+    verdict_cache_seconds: Lifetime = 600
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -152,12 +156,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     policies: Annotated[dict[Name, PolicyConfig], msgspec.Meta(min_length=1)]
     default_policy: Name = "default"
-    scan_timeout_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
-    body_timeout_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    scan_timeout_seconds: Timeout = 10.0
+    body_timeout_seconds: Timeout = 10.0
     allow_anonymous: bool = False
     metrics_require_key: bool = False
     keys: dict[str, KeyConfig] = {}
-    vault_lifetime_seconds: Positive = 86_400
+    vault_lifetime_seconds: Lifetime = 86_400
     limits: Limits = Limits()
     audit: AuditConfig | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -40,6 +40,7 @@ def test_a_rule_carries_what_the_configuration_says():
         ({"options": {"labels": ["INJECTION"], "views": ["sideways"]}}, "$.options.views"),
         ({"options": {"labels": ["INJECTION"], "view": "raw"}}, "view"),
         ({"options": {"labels": []}}, "$.options.labels"),
+        ({"kind": "length", "options": {"max_tokens": 10**400}}, "$.options.max_tokens"),
     ],
 )
 def test_an_error_names_policy_rule_and_option(changes, path):

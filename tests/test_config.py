@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from scanner_service import config
@@ -73,6 +75,22 @@ def test_an_error_names_the_file_and_the_path_in_it(tmp_path, content, path):
         load(tmp_path, content)
     assert "policy.yaml" in str(error.value)
     assert path in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("scan_timeout_seconds: .inf", "$.scan_timeout_seconds"),
+        ("scan_timeout_seconds: .nan", "$.scan_timeout_seconds"),
+        ("body_timeout_seconds: 1.0e+300", "$.body_timeout_seconds"),
+        (f"vault_lifetime_seconds: {10**20}", "$.vault_lifetime_seconds"),
+        (f"keys: {{team: {{requests_per_minute: {10**7}}}}}", "$.keys[...].requests_per_minute"),
+        *((f"limits: {{{field}: {10**20}}}", f"$.limits.{field}") for field in config.Limits.__struct_fields__),
+    ],
+)
+def test_a_number_that_would_overflow_later_is_refused(tmp_path, written, path):
+    with pytest.raises(ConfigError, match=re.escape(f" - at `{path}`")):
+        load(tmp_path, f"{SMALL}{written}\n")
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,21 @@ def test_every_key_of_the_configuration_is_documented_with_its_default(type_, he
             assert rows[field.name] == as_documented(msgspec.to_builtins(default)), field.name
 
 
+@pytest.mark.parametrize(
+    ("type_", "heading"), [(config.Config, "The file"), (config.KeyConfig, "A key"), (config.Limits, "Limits")]
+)
+def test_every_number_has_an_upper_bound_and_it_is_documented(type_, heading):
+    section = (DOCS / "configuration.md").read_text("utf-8").split(f"\n## {heading}", 1)[1].split("\n## ", 1)[0]
+    numbers = 0
+    for field in msgspec.inspect.type_info(type_).fields:
+        for one in getattr(field.type, "types", [field.type]):
+            if isinstance(one, (msgspec.inspect.IntType, msgspec.inspect.FloatType)):
+                numbers += 1
+                row = next(line for line in section.splitlines() if line.startswith(f"| `{field.name}` |"))
+                assert re.search(rf"\bat most {one.le:.0f}\b", row), field.name
+    assert numbers > 0
+
+
 def test_where_the_audit_log_can_go_is_documented():
     rows = documented_rows("configuration.md", "The audit log")
     assert rows == {"to": "–", "path": "–", "required": "false"}

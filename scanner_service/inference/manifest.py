@@ -43,8 +43,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     kind: Literal["sequence", "token"]
     activation: Literal["sigmoid", "softmax"]
     labels: Annotated[tuple[Label, ...], msgspec.Meta(min_length=1)]
-    temperature: Annotated[float, msgspec.Meta(gt=0)] = 1.0
-    window_penalty: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    temperature: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
+    window_penalty: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 0.0
     thresholds: dict[str, Share] = {}
 
     def names(self) -> frozenset[str]:
@@ -80,7 +80,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     window_tokens: Annotated[int, msgspec.Meta(ge=8, le=8192)]
     overlap_tokens: Annotated[int, msgspec.Meta(ge=0)]
     licence: str
-    shape_stride: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    shape_stride: Annotated[int, msgspec.Meta(ge=1, le=2**24)] | None = None
     heads: Annotated[tuple[Head, ...], msgspec.Meta(min_length=1)]
     self_test: str | None = None
 

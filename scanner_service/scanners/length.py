@@ -20,7 +20,7 @@ SLICE_CHARACTERS = 8192
 # No character becomes more tokens: the one with the longest compatibility decomposition, U+FDFA, has 18 characters.
 MAX_TOKENS_PER_CHARACTER = 18
 
-Limit = Annotated[int, msgspec.Meta(ge=1)]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
