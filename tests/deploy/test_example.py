@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import runpy
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
+from scanner_client import Client
+from scanner_client.settings import split_url
 from tests.deploy.conftest import ROOT, find, load, refusals, tool
 from tests.deploy.restricted import violations
+from tests.e2e.conftest import KEY, configured, running, word
 
 EXAMPLES = ROOT / "helm" / "examples"
 RENDERED = EXAMPLES / "kustomize" / "chat.yaml"
@@ -52,10 +56,29 @@ def test_the_pod_is_restricted_and_the_scanner_starts_first():
 def test_over_the_socket_nothing_listens_on_a_port_and_only_the_group_may_connect():
     spec = find(load(RENDERED.read_text("utf-8")), "Deployment")["spec"]["template"]["spec"]
     (scanner,), (app,) = spec["initContainers"], spec["containers"]
-    assert env(scanner)["SCANNER_BIND"] == "unix:" + env(app)["SCANNER_SOCKET"]
-    folder = str(Path(env(app)["SCANNER_SOCKET"]).parent)
+    _, socket, _ = split_url(env(app)["SCANNER_URL"])
+    assert env(scanner)["SCANNER_BIND"] == f"unix:{socket}"
+    folder = str(Path(socket).parent)
     assert mounts(scanner)[folder] == mounts(app)[folder]
     assert spec["securityContext"]["fsGroup"] == scanner["securityContext"]["runAsGroup"]
+
+
+def test_the_client_and_the_example_ask_where_the_chart_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    spec = find(load(RENDERED.read_text("utf-8")), "Deployment")["spec"]["template"]["spec"]
+    (scanner,), (app,) = spec["initContainers"], spec["containers"]
+    bind, url = (
+        value.replace("/run/scanner-service", str(tmp_path))  # the volume of the pod
+        for value in (env(scanner)["SCANNER_BIND"], env(app)["SCANNER_URL"])
+    )
+    # The port is for `running`, which asks there whether the server is ready.
+    environment = configured(tmp_path, {"default": [word("ATTACK")]}) | {"SCANNER_BIND": f"127.0.0.1:0,{bind}"}
+    monkeypatch.setenv("SCANNER_URL", url)
+    monkeypatch.setenv("SCANNER_API_KEY", KEY)
+    with running(tmp_path, environment):
+        with Client(max_retries=0) as client:
+            assert client.check_prompt("hello").is_valid
+        scan = runpy.run_path(str(EXAMPLES / "sidecar" / "files" / "app.py"))["scan"]
+        assert [scan(prompt)["is_valid"] for prompt in ("hello", "an ATTACK")] == [True, False]
 
 
 def test_over_loopback_nobody_outside_the_pod_can_connect():

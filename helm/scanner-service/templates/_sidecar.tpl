@@ -49,17 +49,11 @@ and stops after it, and nothing outside the pod can reach it; hence probes that 
     failureThreshold: 2
 {{- end -}}
 
-{{/* Where the application finds the scanner. */}}
+{{/* Where the application finds the scanner, as the client package reads it. */}}
 {{- define "scanner-service.sidecar.env" -}}
-{{- if eq .Values.sidecar.transport "socket" -}}
-- name: SCANNER_SOCKET
-  value: /run/scanner-service/scanner.sock
+{{- $socket := eq .Values.sidecar.transport "socket" -}}
 - name: SCANNER_URL
-  value: http://localhost
-{{- else -}}
-- name: SCANNER_URL
-  value: {{ printf "http://127.0.0.1:%v" .Values.sidecar.port | quote }}
-{{- end }}
+  value: {{ $socket | ternary "unix:///run/scanner-service/scanner.sock" (printf "http://127.0.0.1:%v" .Values.sidecar.port) | quote }}
 {{- end -}}
 
 {{- define "scanner-service.sidecar.volumeMounts" -}}

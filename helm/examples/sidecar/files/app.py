@@ -8,8 +8,11 @@ import http.client
 import json
 import os
 import socket
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+URL = urlsplit(os.environ["SCANNER_URL"])  # unix:///path or http://host:port
 
 
 class OverSocket(http.client.HTTPConnection):
@@ -18,19 +21,19 @@ class OverSocket(http.client.HTTPConnection):
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(os.environ["SCANNER_SOCKET"])
+        self.sock.connect(URL.path)
 
 
 def scan(prompt):
     """The scanner's verdict; raises OSError if there is none."""
-    make = OverSocket if "SCANNER_SOCKET" in os.environ else http.client.HTTPConnection
-    scanner = make(urlsplit(os.environ["SCANNER_URL"]).netloc, timeout=12)
+    make = OverSocket if URL.scheme == "unix" else http.client.HTTPConnection
     headers = {"Authorization": f"Bearer {os.environ['SCANNER_API_KEY']}", "Content-Type": "application/json"}
-    scanner.request("POST", "/analyze/prompt", json.dumps({"prompt": prompt}), headers)
-    answer = scanner.getresponse()
-    if answer.status != 200:
-        raise OSError(f"the scanner answered {answer.status}")
-    return json.load(answer)
+    with closing(make(URL.netloc or "localhost", timeout=12)) as scanner:
+        scanner.request("POST", "/analyze/prompt", json.dumps({"prompt": prompt}), headers)
+        answer = scanner.getresponse()
+        if answer.status != 200:
+            raise OSError(f"the scanner answered {answer.status}")
+        return json.load(answer)
 
 
 class Chat(BaseHTTPRequestHandler):
@@ -58,4 +61,5 @@ class Chat(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-ThreadingHTTPServer(("", 8080), Chat).serve_forever()
+if __name__ == "__main__":
+    ThreadingHTTPServer(("", 8080), Chat).serve_forever()
