@@ -15,7 +15,7 @@ from scanner_service.evidence import Evidence, read_public_key
 from scanner_service.findings import Action
 from scanner_service.policy import Policy, Rule, Shadow
 from scanner_service.sanitizer import Operator
-from scanner_service.scanner import ModelInfo, Scanner
+from scanner_service.scanner import Labelled, ModelInfo, Scanner
 from scanner_service.substitutes import check_fakes
 
 DEFAULT_THRESHOLD = 0.5
@@ -55,6 +55,7 @@ def _build_rule(rule: RuleConfig, models: Mapping[str, ModelInfo], where: str) -
     try:
         kind = registry.find(rule.kind)
         scanner = kind.build(options(rule, kind.Config), models)
+        _check_labels(rule, scanner)
         if Operator.FAKE in (rule.operator, *rule.operators.values()):
             check_fakes()
     except ConfigError as error:
@@ -76,6 +77,16 @@ def _build_rule(rule: RuleConfig, models: Mapping[str, ModelInfo], where: str) -
         operators=rule.operators,
         fold_variants=rule.fold_variants,
     )
+
+
+def _check_labels(rule: RuleConfig, scanner: Scanner) -> None:
+    """Refuse what would never apply: the findings it is meant for would get the rule's own threshold or operator."""
+    if not isinstance(scanner, Labelled):
+        return
+    for key, labels in (("thresholds", rule.thresholds), ("operators", rule.operators)):
+        for label in labels:
+            if label not in scanner.labels:
+                raise ConfigError(f"`$.{key}`: no `{label}`; there are: {', '.join(sorted(scanner.labels))}")
 
 
 def _thresholds(rule: RuleConfig, scanner: Scanner, models: Mapping[str, ModelInfo]) -> Mapping[str, float]:

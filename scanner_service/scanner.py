@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -88,6 +88,19 @@ class Widening(Protocol):
             ConfigError: if it knows nothing of one of them.
         """
         ...
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """
+    A scanner that says which labels its findings can have, so that a misspelt one in a rule is refused.
+
+    Attributes:
+        labels: all of them, also those that it has yet to be told to look for.
+    """
+
+    @property
+    def labels(self) -> Collection[str]: ...
 
 
 @dataclass(frozen=True, slots=True)

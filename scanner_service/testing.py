@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from scanner_service.findings import Finding
-from scanner_service.scanner import Context, ModelInfo, Prediction, Scanner
+from scanner_service.scanner import Context, Labelled, ModelInfo, Prediction, Scanner
 from scanner_service.text import Text
 from scanner_service.views import VIEWS
 
@@ -59,7 +59,8 @@ def run_scanner(
 
 def check_scanner(scanner: Scanner, values: Sequence[str], predict: Mapping[str, Predict] | None = None) -> None:
     """
-    Assert what every scanner owes its callers: scores in range, spans inside the text, the same answer twice.
+    Assert what every scanner owes its callers: scores in range, spans inside the text, no label that it does
+    not know of, the same answer twice.
 
     Raises:
         AssertionError: saying which promise is broken, and for which of *values* by its index.
@@ -70,5 +71,8 @@ def check_scanner(scanner: Scanner, values: Sequence[str], predict: Mapping[str,
             assert 0 <= finding.score <= 1, f"value {index}: score {finding.score} is outside 0 to 1"  # noqa: S101
             assert finding.span.end <= len(value), f"value {index}: {finding.span} is outside the text"  # noqa: S101
             assert finding.label.isupper(), f"value {index}: label {finding.label} is not upper case"  # noqa: S101
+            assert not isinstance(scanner, Labelled) or finding.label in scanner.labels, (  # noqa: S101
+                f"value {index}: {finding.label} is not among its labels"
+            )
             assert finding.view in VIEWS, f"value {index}: {finding.view} is not a view"  # noqa: S101
         assert findings == run_scanner(scanner, value, predict), f"value {index}: two runs differ"  # noqa: S101

@@ -1,9 +1,11 @@
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
+from scanner_service import registry
 from scanner_service.chain import build_policies
 from scanner_service.config import Config
 from scanner_service.errors import ConfigError
@@ -48,6 +50,60 @@ def test_an_error_names_policy_rule_and_option(changes, path):
         build(**changes)
     assert "policy `default`, prompt, rule `injection`" in str(error.value)
     assert path in str(error.value)
+
+
+KINDS = {
+    "classifier": ({"labels": ["INJECTION"]}, {"INJECTION"}),
+    "pii": ({"patterns": [{"label": "STAFF", "regex": "E-[0-9]+"}]}, {"EMAIL_ADDRESS", "STAFF"}),
+    "secrets": ({"ignore": ["JWT"]}, {"PASSWORD"}),
+    "patterns": ({"entries": [{"label": "PROJECT", "substrings": ["Heron"]}]}, {"PROJECT"}),
+    "length": ({"max_characters": 10}, {"TOO_MANY_CHARACTERS"}),
+    "structure": ({}, {"NOT_JSON", "WRONG_TYPE"}),
+    "invisible_text": ({}, {"INVISIBLE"}),
+}
+
+
+def test_every_kind_says_its_labels():
+    assert set(KINDS) == set(registry.kinds())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("key", "value"), [("thresholds", 0.9), ("operators", "mask")])
+def test_a_label_that_a_rule_does_not_look_for_is_refused(kind, key, value):
+    options, labels = KINDS[kind]
+    build(kind=kind, options=options, **{key: dict.fromkeys(labels, value)})
+    with pytest.raises(ConfigError) as error:
+        build(kind=kind, options=options, **{key: dict.fromkeys([*labels, "EMAIL_ADRESS"], value)})
+    assert str(error.value).startswith(
+        f"policy `default`, prompt, rule `injection`: `$.{key}`: no `EMAIL_ADRESS`; there are: "
+    )
+    listed = str(error.value).split("there are: ")[1].split(", ")
+    assert labels <= set(listed)
+    assert listed == sorted(listed)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "label"),
+    [
+        ("classifier", {"labels": ["INJECTION"]}, "TOXICITY"),
+        ("secrets", {"ignore": ["JWT"]}, "JWT"),
+        ("patterns", {"entries": [{"label": "PROJECT", "substrings": ["Heron"]}], "mode": "allow"}, "PROJECT"),
+    ],
+)
+def test_nor_may_a_threshold_be_for_a_label_that_the_options_leave_out(kind, options, label):
+    with pytest.raises(ConfigError, match=rf"`\$\.thresholds`: no `{label}`"):
+        build(kind=kind, options=options, thresholds={label: 0.9})
+
+
+def test_an_entity_that_only_a_request_asks_for_may_have_a_threshold():
+    assert build(kind="pii", options={}, thresholds={"DATE_TIME": 0.9, "US_DRIVER_LICENSE": 0.9})
+
+
+def test_the_labels_of_a_kind_that_does_not_say_them_are_taken_as_they_are(monkeypatch):
+    kind = SimpleNamespace(Config=dict, build=lambda config, models: SimpleNamespace(needs=()))
+    monkeypatch.setattr(registry, "find", lambda name: kind)
+    rule = build(kind="canary", thresholds={"ANY": 0.9}, operators={"OTHER": "mask"})["default"].prompt[0]
+    assert (rule.thresholds, rule.operators) == ({"ANY": 0.9}, {"OTHER": "mask"})
 
 
 def test_without_a_threshold_the_calibrated_ones_of_the_model_hold():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -30,6 +30,7 @@ class InvisibleText:
 
     soft_hyphens: bool
     needs: Sequence[Need] = ()
+    labels: Collection[str] = ("INVISIBLE",)
 
     def scan(self, text: Text, context: Context) -> Iterator[Finding]:
         """One finding for each run, covering it exactly."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -51,6 +51,7 @@ class Length:
     max_characters: int | None
     tokenizer: Tokenizer | None
     needs: Sequence[Need] = ()
+    labels: Collection[str] = ("TOO_MANY_CHARACTERS", "TOO_MANY_TOKENS")
 
     def scan(self, text: Text, context: Context) -> Iterator[Finding]:
         """One finding for each limit: the part past it or, up to it, the whole text."""

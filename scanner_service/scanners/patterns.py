@@ -110,6 +110,11 @@ class Patterns:
     allow: bool
     needs: Sequence[Need] = ()
 
+    @property
+    def labels(self) -> frozenset[str]:
+        """Those of the entries; in mode `allow` the one for a text without any."""
+        return frozenset({"NOT_ALLOWED"} if self.allow else {entry.label for entry in self.entries})
+
     def scan(self, text: Text, context: Context) -> Iterator[Finding]:
         """In mode `deny` one finding for each occurrence, in mode `allow` one for a text without any."""
         if self.allow:

@@ -83,6 +83,7 @@ class Pii:
 
     analyzer: Analyzer
     needs: Sequence[Need]
+    labels: frozenset[str]
     allowed: frozenset[str]
     allowed_patterns: Sequence[Pattern]
     looking_for: Callable[[frozenset[str]], Pii]  # see `scanner.Widening`
@@ -131,12 +132,13 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Pii:
     if config.model is not None and config.model not in models:
         raise ConfigError(f"`$.options.model`: no `{config.model}` in the manifest; there are: {', '.join(models)}")
     labels = models[config.model].labels if config.model else frozenset()
+    known = labels.union(catalogue())
     _check("languages", config.languages, languages())
     _check("regions", config.regions, regions())
     entities = config.entities
     if entities is None:
         entities = [*DEFAULT_ENTITIES, *(label for label in DEFAULT_MODEL_ENTITIES if label in labels)]
-    _check("entities", entities, sorted({*catalogue(), *labels}))
+    _check("entities", entities, sorted(known))
     analyzer = Analyzer(
         [*_predefined(entities, labels, config), *_listed(config)],
         _requirements(entities, labels, config),
@@ -152,6 +154,7 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Pii:
     return Pii(
         analyzer=analyzer,
         needs=tuple(Need(config.model, view) for view in _VIEWS) if config.model and labels & {*entities} else (),
+        labels=known.union([own.label for own in config.patterns], [deny.label for deny in config.deny_lists]),
         allowed=frozenset(config.allow_list.exact),
         allowed_patterns=tuple(
             _compile(f"allow_list.regex[{index}]", pattern, whole=True)

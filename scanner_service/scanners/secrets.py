@@ -65,6 +65,11 @@ class Secrets:
     _set: PatternSet
     needs: Sequence[Need] = ()
 
+    @property
+    def labels(self) -> frozenset[str]:
+        """Those of the credentials that it looks for."""
+        return frozenset(credential.label for credential in self.credentials)
+
     def scan(self, text: Text, context: Context) -> Iterator[Finding]:
         """The findings cover the secrets themselves, without the names before them."""
         seen: set[str] = set()

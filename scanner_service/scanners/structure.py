@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, Any, Literal
@@ -68,6 +68,7 @@ class Structure:
     unique_keys: bool
     max_depth: int
     needs: Sequence[Need] = ()
+    labels: Collection[str] = ("DUPLICATE_KEY", "NOT_JSON", "SCHEMA_VIOLATION", "TOO_DEEP", "WRONG_TYPE")
 
     def scan(self, text: Text, context: Context) -> Iterator[Finding]:
         """Findings point at the place of the error; at the whole if there is none."""
