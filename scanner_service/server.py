@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
@@ -23,6 +26,9 @@ from scanner_service.accepted import Accepted
 from scanner_service.errors import ConfigError
 
 DEFAULT_BIND = "127.0.0.1:8000"
+_HOST_AND_PORT = re.compile(
+    r"(?P<host>[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})"
+)
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
 _VAULT = "SCANNER_VAULT_KEYS"
 
@@ -31,10 +37,31 @@ def read_bind(value: str | None) -> list[str]:
     """The addresses in `SCANNER_BIND`: `host:port` or `unix:/path`, comma-separated."""
     addresses = [part.strip() for part in (value or DEFAULT_BIND).split(",") if part.strip()]
     for address in addresses:
-        host, _, port = address.rpartition(":")
-        if not address.startswith("unix:/") and not (host and port.isdigit() and int(port) < 65536):
-            raise ConfigError(f"SCANNER_BIND: `{address}` is neither `host:port` nor `unix:/path`")
+        match = _HOST_AND_PORT.fullmatch(address)
+        if not address.startswith("unix:/") and not (match and int(match["port"]) < 65536):
+            raise ConfigError(
+                f"SCANNER_BIND: `{address}` is neither `host:port`, such as `127.0.0.1:8000` or `[::]:8000`, "
+                "nor `unix:/path`"
+            )
     return addresses
+
+
+def check_ports(addresses: Sequence[str]) -> None:
+    """
+    Try the ports among *addresses*; gunicorn would try a taken one for five seconds before it gave up.
+
+    Raises:
+        ConfigError: naming the address that cannot be listened on, and why.
+    """
+    for address in addresses:
+        if match := _HOST_AND_PORT.fullmatch(address):
+            host = match["host"]
+            try:
+                with socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET) as tried:
+                    tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
+                    tried.bind((host.strip("[]"), int(match["port"])))
+            except OSError as error:
+                raise ConfigError(f"SCANNER_BIND: cannot listen on `{address}`: {error.strerror}") from None
 
 
 def read_workers(value: str | None) -> int:
@@ -42,6 +69,11 @@ def read_workers(value: str | None) -> int:
     if not (value or "1").isdigit() or int(value or "1") < 1:
         raise ConfigError("SCANNER_WORKERS: not a number from 1 up")
     return int(value or "1")
+
+
+def choose_console(loaded: configuration.Config) -> TextIO:
+    """What is said to people goes to standard output, unless the audit log does: then nothing else goes there."""
+    return sys.stderr if isinstance(loaded.audit, configuration.StdoutAudit) else sys.stdout
 
 
 def _config() -> configuration.Config:
@@ -120,6 +152,13 @@ def on_starting(server: Any) -> None:
     if not os.environ.get(_VAULT):
         os.environ[_VAULT] = secrets.token_urlsafe(32)
         server.log.warning("SCANNER_VAULT_KEYS is not set: redacted values can be put back until this server ends")
+
+
+def when_ready(server: Any) -> None:
+    """Once the sockets are open, before the first worker: where they are, with the port that was found for port 0."""
+    console = choose_console(_loaded)
+    console.write(f"listening on {', '.join(str(listener) for listener in server.LISTENERS)}\n")
+    console.flush()
 
 
 def post_fork(server: Any, worker: Any) -> None:

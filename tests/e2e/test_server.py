@@ -174,6 +174,7 @@ def test_a_unix_socket_is_for_its_group_only(tmp_path):
         ({"SCANNER_API_KEYS": ""}, "there is no API key"),
         ({"SCANNER_API_KEYS": "short"}, "at least 16 characters"),
         ({"SCANNER_BIND": "nowhere"}, "SCANNER_BIND: `nowhere`"),
+        ({"SCANNER_BIND": "http://127.0.0.1:0"}, "SCANNER_BIND: `http://127.0.0.1:0` is neither `host:port`, such as "),
         ({"SCANNER_WORKERS": "many"}, "SCANNER_WORKERS"),
         ({"SCANNER_CONFIG": "/nowhere.yaml"}, "/nowhere.yaml: cannot be read"),
         ({"SCANNER_MODELS": "/nowhere.toml"}, "/nowhere.toml: cannot be read"),
@@ -187,6 +188,20 @@ def test_a_wrong_setting_ends_the_start_with_one_clear_line(tmp_path, environmen
     assert len(said) == 1, said
     assert said[0].startswith("scanner-service: ")
     assert reason in said[0]
+
+
+def test_a_port_that_is_taken_is_said_at_once_and_nothing_else(tmp_path, server):
+    address = f"127.0.0.1:{server.port}"
+    environment = configured(tmp_path, POLICIES) | {"SCANNER_BIND": address, "SCANNER_API_KEYS": ""}
+    with pytest.raises(RuntimeError, match="the server ended at start with 2") as error:
+        with running(tmp_path, environment, "--make-key"):
+            pass
+    said = f"scanner-service: SCANNER_BIND: cannot listen on `{address}`: Address already in use"
+    assert str(error.value).splitlines()[1:] == [said]
+
+
+def test_where_it_listens_is_said_when_it_does(server):
+    assert f"\nlistening on {server.url}\n" in server.output
 
 
 NEEDS_A_MODEL = {
