@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from scanner_service import registry
 from scanner_service.config import Config
 from scanner_service.inheritance import DerivedPolicy
 
@@ -27,11 +28,26 @@ def with_config(schema: dict[str, Any]) -> dict[str, Any]:
     definitions["Config"]["properties"]["policies"]["additionalProperties"] = {
         "anyOf": [{"$ref": "#/definitions/PolicyConfig"}, derived]
     }
+    definitions |= _add_options(definitions["RuleConfig"])
     _close(definitions)
     described = {"description": "The configuration file; empty for the policy in the image."}
     config = described | {"anyOf": [{"type": "object", "maxProperties": 0}, reference]}
     properties = schema["properties"] | {"config": config}
     return schema | {"properties": properties, "definitions": _bare(json.loads(msgspec.json.encode(definitions)))}
+
+
+def _add_options(rule: dict[str, Any]) -> dict[str, Any]:
+    """Let the options of a *rule* be those of its kind, if that is one of ours; returns what they refer to."""
+    definitions = {}
+    rule["allOf"] = []
+    for kind in registry.kinds():
+        (options,), own = msgspec.json.schema_components(
+            [registry.find(kind).Config], ref_template=f"#/definitions/{kind}.{{name}}"
+        )
+        definitions |= {f"{kind}.{name}": schema for name, schema in own.items()}
+        is_kind = {"properties": {"kind": {"const": kind}}, "required": ["kind"]}
+        rule["allOf"].append({"if": is_kind, "then": {"properties": {"options": options}}})
+    return definitions
 
 
 def _close(definitions: dict[str, Any]) -> None:

@@ -222,10 +222,28 @@ def test_what_replicas_share_is_named_to_them_and_can_be_reached(render):
     manifests = render(VARIANTS["sharing"])
     ((_, pod),) = [(m, s) for m, s in pods(manifests) if m["labels"]["app.kubernetes.io/component"] == "service"]
     environment = {one["name"]: one for one in pod["containers"][0]["env"]}
-    assert environment["SCANNER_REDIS_URL"]["value"] == "redis://redis.shared:6380/1"
+    assert environment["SCANNER_REDIS_URL"]["value"] == "rediss://redis.shared:6380/1"
     dns, redis = find(manifests, "NetworkPolicy")["spec"]["egress"]
     assert {port["port"] for port in dns["ports"]} == {53}
     assert redis == {"ports": [{"port": 6380, "protocol": "TCP"}]}
+
+
+@pytest.mark.parametrize(
+    ("values", "port"),
+    [
+        ({"redis": {"url": "redis://redis"}}, 6379),
+        ({"redis": {"url": "rediss://redis:6380/1"}}, 6380),
+        ({"redis": {"url": "rediss://redis:6380", "port": 6379}}, 6379),  # a Service in front of the pods
+        ({"redis": {"urlSecret": {"name": "redis", "key": "url"}}}, 6379),
+        ({"traces": {"endpoint": "http://collector:4319"}}, 4319),
+        ({"traces": {"endpoint": "http://collector"}}, 80),
+        ({"traces": {"endpoint": "https://collector/otlp:1"}}, 443),
+        ({"traces": {"endpoint": "https://[fd00::1]"}}, 443),
+    ],
+)
+def test_the_network_policy_opens_the_port_that_is_called(render, values, port):
+    _, rule = find(render(values), "NetworkPolicy")["spec"]["egress"]
+    assert rule == {"ports": [{"port": port, "protocol": "TCP"}]}
 
 
 def test_a_shared_address_with_a_password_stays_in_its_secret(render):

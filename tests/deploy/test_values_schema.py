@@ -1,4 +1,4 @@
-"""What the chart's schema says about policies with a base, without Helm."""
+"""What the chart's schema says about policies with a base and about options, without Helm."""
 
 import json
 
@@ -6,6 +6,7 @@ import jsonschema
 import pytest
 
 from deploy import values_schema
+from scanner_service import registry
 
 WHOLE = {"prompt": [{"name": "keys", "kind": "secrets"}], "output": [{"name": "keys", "kind": "secrets"}]}
 
@@ -32,3 +33,16 @@ def test_a_policy_with_a_base_may_say_only_what_differs():
 def test_what_the_service_would_refuse_is_refused(derived):
     with pytest.raises(jsonschema.ValidationError):
         validate(derived)
+
+
+@pytest.mark.parametrize("kind", registry.kinds())
+def test_the_options_of_a_kind_are_those_that_it_has(kind):
+    rule = {"name": "other", "kind": kind, "options": {"surprise": 1}}
+    with pytest.raises(jsonschema.ValidationError):
+        validate({**WHOLE, "prompt": [rule]})
+    with pytest.raises(jsonschema.ValidationError):
+        validate({"base": "default", "prompt": [rule]})
+
+
+def test_the_options_of_a_kind_of_ones_own_are_its_own_affair():
+    validate({**WHOLE, "prompt": [{"name": "words", "kind": "canary", "options": {"words": ["kestrel-42"]}}]})

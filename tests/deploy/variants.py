@@ -49,12 +49,17 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "extraVolumes": [{"name": "audit", "persistentVolumeClaim": {"claimName": "audit"}}],
         "extraVolumeMounts": [{"name": "audit", "mountPath": "/var/log/scanner-service"}],
     },
-    "sharing": {"redis": {"url": "redis://redis.shared:6380/1", "port": 6380}},
+    "sharing": {"redis": {"url": "rediss://redis.shared:6380/1"}},
     "sharing with a password": {
         "redis": {
             "urlSecret": {"name": "redis", "key": "url"},
             "allowTo": [{"podSelector": {"matchLabels": {"app": "redis"}}}],
         },
+        "networkPolicy": {"egress": [{"ports": [{"port": 4318, "protocol": "TCP"}]}]},
+    },
+    "audited by a collector": {
+        "config": CONFIG | {"audit": {"to": "otlp"}},
+        "extraEnv": [{"name": "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "value": "http://collector:4318/v1/logs"}],
         "networkPolicy": {"egress": [{"ports": [{"port": 4318, "protocol": "TCP"}]}]},
     },
     "traced": {
@@ -169,5 +174,52 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "endpoint",
     ),
     "more traces than requests": ({"traces": {"ratio": 2}}, "ratio"),
+    "an address that no kubelet calls": ({"listen": "127.0.0.1"}, "listen"),
+    "an address that is none": ({"listen": "1.2.3.4.5"}, "listen"),
+    "an address without its brackets": ({"listen": "::"}, "listen"),
+    "fewer replicas than there must be": (
+        {"autoscaling": {"enabled": True, "minReplicas": 5, "maxReplicas": 2}},
+        "autoscaling.minReplicas is more than autoscaling.maxReplicas",
+    ),
+    "a default policy that there is none of": (
+        {"config": CONFIG | {"default_policy": "nope"}},
+        "config.default_policy is nope, which is not in config.policies",
+    ),
+    "policies without the default": (
+        {"config": {"policies": {"strict": CONFIG["policies"]["default"]}}},
+        "config.default_policy is default, which is not in config.policies",
+    ),
+    "an audit log for a collector that nobody names": (
+        {"config": CONFIG | {"audit": {"to": "otlp"}}},
+        "config.audit.to is otlp: set traces.endpoint",
+    ),
+    "an audit log for a collector that cannot be reached": (
+        {
+            "config": CONFIG | {"audit": {"to": "otlp"}},
+            "extraEnv": [{"name": "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "value": "http://collector:4318/v1/logs"}],
+        },
+        "config.audit.to is otlp: networkPolicy.egress",
+    ),
+    "a label that selects the pods": (
+        {"podLabels": {"app.kubernetes.io/name": "mine"}},
+        "podLabels: app.kubernetes.io/name is a label of the chart",
+    ),
+    "the component once more": (
+        {"podLabels": {"app.kubernetes.io/component": "mine"}},
+        "podLabels: app.kubernetes.io/component is a label of the chart",
+    ),
+    "a misspelt key among the options of a kind": (
+        {
+            "config": {
+                "policies": {
+                    "default": {
+                        "prompt": [{"name": "pii", "kind": "pii", "options": {"entites": ["PERSON"]}}],
+                        "output": [{"name": "secrets", "kind": "secrets"}],
+                    }
+                }
+            }
+        },
+        "Additional property entites is not allowed",
+    ),
     "a privileged port for the sidecar": ({"sidecar": {"port": 80}}, "port"),
 }

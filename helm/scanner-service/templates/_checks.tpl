@@ -23,4 +23,35 @@
 {{- if lt (float64 .Values.shutdown.drainSeconds) $longest -}}
 {{- fail (printf "shutdown.drainSeconds is less than the %.0f that the longest request may take" $longest) -}}
 {{- end -}}
+{{- if .Values.config -}}
+{{- $default := default "default" .Values.config.default_policy -}}
+{{- if not (hasKey .Values.config.policies $default) -}}
+{{- fail (printf "config.default_policy is %s, which is not in config.policies" $default) -}}
+{{- end -}}
+{{- end -}}
+{{- $audit := default dict .Values.config.audit -}}
+{{- if eq "otlp" (default "" $audit.to) -}}
+{{- $named := false -}}
+{{- range .Values.extraEnv -}}
+{{- if has .name (list "OTEL_EXPORTER_OTLP_ENDPOINT" "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT") -}}
+{{- $named = true -}}
+{{- end -}}
+{{- end -}}
+{{- if not (or .Values.traces.endpoint $named) -}}
+{{- fail "config.audit.to is otlp: set traces.endpoint, or OTEL_EXPORTER_OTLP_LOGS_ENDPOINT with extraEnv" -}}
+{{- end -}}
+{{- $closed := and (eq .Values.workload "deployment") .Values.networkPolicy.enabled (not .Values.networkPolicy.egress) -}}
+{{- if and $closed (not .Values.traces.endpoint) -}}
+{{- fail "config.audit.to is otlp: networkPolicy.egress must let the pods call the collector that extraEnv names" -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
+{{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas" -}}
+{{- end -}}
+{{- $own := fromYaml (include "scanner-service.podLabels" .) -}}
+{{- range $label, $_ := .Values.podLabels -}}
+{{- if hasKey $own $label -}}
+{{- fail (printf "podLabels: %s is a label of the chart" $label) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}

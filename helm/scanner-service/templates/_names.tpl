@@ -21,6 +21,12 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
+{{/* Of the pods of the service, before podLabels. */}}
+{{- define "scanner-service.podLabels" -}}
+{{ include "scanner-service.labels" . }}
+app.kubernetes.io/component: service
+{{- end -}}
+
 {{- define "scanner-service.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "scanner-service.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -54,6 +60,12 @@ app.kubernetes.io/component: service
 
 {{- define "scanner-service.secretName" -}}
 {{- default (include "scanner-service.fullname" .) .Values.credentials.existingSecret -}}
+{{- end -}}
+
+{{/* The port that a client of a URL calls. Takes port, what the values say (0 for nothing), url, and otherwise. */}}
+{{- define "scanner-service.port" -}}
+{{- $written := (urlParse .url).host | regexFind ":[0-9]+$" | trimPrefix ":" -}}
+{{- .port | default $written | default .otherwise -}}
 {{- end -}}
 
 {{/* Not empty if replicas share something. */}}

@@ -51,9 +51,12 @@ and stops after it, and nothing outside the pod can reach it; hence probes that 
 
 {{/* Where the application finds the scanner, as the client package reads it. */}}
 {{- define "scanner-service.sidecar.env" -}}
-{{- $socket := eq .Values.sidecar.transport "socket" -}}
 - name: SCANNER_URL
-  value: {{ $socket | ternary "unix:///run/scanner-service/scanner.sock" (printf "http://127.0.0.1:%v" .Values.sidecar.port) | quote }}
+{{- if eq .Values.sidecar.transport "socket" }}
+  value: unix:///run/scanner-service/scanner.sock
+{{- else }}
+  value: {{ printf "http://127.0.0.1:%v" .Values.sidecar.port | quote }}
+{{- end }}
 {{- end -}}
 
 {{- define "scanner-service.sidecar.volumeMounts" -}}
