@@ -87,7 +87,7 @@ class Shared:
 def _connect(url: str) -> Redis:
     """A client that has not connected yet."""
     if importlib.util.find_spec("redis") is None:
-        raise ConfigError("SCANNER_REDIS_URL needs the package `redis`: pip install 'scanner-service[redis]'")
+        raise ConfigError("SCANNER_REDIS_URL needs the package `redis`: pip install '.[redis]'")
     from redis.asyncio import BlockingConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff

@@ -134,7 +134,7 @@ def check_fakes() -> None:
         ConfigError: if the library is not installed; the message says how to get it.
     """
     if importlib.util.find_spec("faker") is None:
-        raise ConfigError("the operator `fake` needs the package `faker`: pip install 'scanner-service[fake]'")
+        raise ConfigError("the operator `fake` needs the package `faker`: pip install '.[fake]'")
 
 
 def _faker() -> Any:

@@ -74,7 +74,7 @@ def wanted(environment: Mapping[str, str]) -> bool:
     try:
         import opentelemetry.exporter.otlp.proto.http.trace_exporter  # noqa: F401 - to know before it is needed
     except ImportError:
-        raise ConfigError(f"{endpoint} needs OpenTelemetry: pip install 'scanner-service[otlp]'") from None
+        raise ConfigError(f"{endpoint} needs OpenTelemetry: pip install '.[otlp]'") from None
     return True
 
 

@@ -12,7 +12,9 @@ from scanner_service.audit import event
 from scanner_service.metrics import Metrics
 from scanner_service.sanitizer import Operator
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+SOURCES = [ROOT / name for name in ("docs", "scanner_service", "scanner_client", "deploy", "helm")]
 
 
 def documented_rows(path, heading):
@@ -126,3 +128,16 @@ def test_links_between_documents_lead_somewhere():
     for path in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text(encoding="utf-8")):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_what_is_installed_of_ours_comes_from_the_repository():
+    """On the public index our names are free for anybody, and one is another company's."""
+    files = [path for folder in SOURCES for path in folder.rglob("*") if path.suffix in {".md", ".py", ".sh", ".yaml"}]
+    commands = [
+        (path.name, command)
+        for path in [*files, ROOT / "README.md", ROOT / "Makefile", ROOT / "Dockerfile"]
+        for command in re.findall(r"\b(?:pip|pipx|llm|uv) (?:install|add)\b[^`\n]*", path.read_text(encoding="utf-8"))
+    ]
+    assert len(commands) > 10
+    for name, command in commands:
+        assert not re.search(r"(?<![\w./-])scanner[-_](service|client)\b", command), f"{name}: {command}"

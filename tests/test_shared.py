@@ -161,5 +161,5 @@ def test_a_url_that_is_none_is_refused_without_repeating_it(url):
 
 def test_a_missing_package_is_said_at_start(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"scanner-service\[redis\]"):
+    with pytest.raises(ConfigError, match=r"'\.\[redis\]"):
         Shared("redis://localhost", print)

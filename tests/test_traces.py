@@ -40,6 +40,6 @@ def test_an_endpoint_that_is_none_is_refused_without_repeating_it(endpoint):
 
 def test_without_the_packages_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
-    with pytest.raises(ConfigError, match=r"pip install 'scanner-service\[otlp\]'"):
+    with pytest.raises(ConfigError, match=r"pip install '\.\[otlp\]'"):
         wanted(ENDPOINT)
     assert not wanted({})

@@ -32,7 +32,7 @@ class Otlp:
             from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
             from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
         except ImportError:
-            raise ConfigError("`$.audit.to`: `otlp` needs OpenTelemetry: pip install 'scanner-service[otlp]'") from None
+            raise ConfigError("`$.audit.to`: `otlp` needs OpenTelemetry: pip install '.[otlp]'") from None
         logs.quieten("opentelemetry")
         self._resource = Resource({SERVICE_NAME: "scanner-service"}).merge(OTELResourceDetector().detect())
         try:

@@ -57,5 +57,5 @@ def test_a_collector_that_refuses_is_an_error_and_is_asked_again(collector, deci
 
 def test_without_the_extra_the_configuration_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http._log_exporter", None)
-    with pytest.raises(ConfigError, match=r"scanner-service\[otlp\]"):
+    with pytest.raises(ConfigError, match=r"'\.\[otlp\]"):
         open_sink(OtlpAudit())

@@ -117,10 +117,10 @@ def test_progress_shows_on_a_terminal_only(monkeypatch, capsys):
 def test_extras_that_are_missing_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyrate_limiter", None)
     monkeypatch.setitem(sys.modules, "tqdm", None)
-    with pytest.raises(ImportError, match=r"scanner-client\[rate-limit\]"):
+    with pytest.raises(ImportError, match=r"scanner_client\[rate-limit\]"):
         scanner().client().analyze_many(["a"], max_requests_per_minute=5)
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with pytest.raises(ImportError, match=r"scanner-client\[progress\]"):
+    with pytest.raises(ImportError, match=r"scanner_client\[progress\]"):
         scanner().client().analyze_many(["a"], progress=True)
 
 

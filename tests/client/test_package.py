@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 import zipfile
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "scanner_client"
+PROJECT = tomllib.loads((SOURCE / "pyproject.toml").read_text("utf-8"))["project"]
 
 IMPORT = """
 import sys, time
@@ -38,8 +39,11 @@ def test_the_import_takes_less_than_150_ms_and_loads_no_optional_package():
 
 
 def test_the_package_needs_httpx2_alone():
-    needed = [line for line in metadata.requires("scanner-client") or [] if "extra ==" not in line]
-    assert [line.partition(">")[0] for line in needed] == ["httpx2"]
+    assert [line.partition(">")[0] for line in PROJECT["dependencies"]] == ["httpx2"]
+
+
+def test_its_name_is_not_that_of_a_strangers_package():
+    assert PROJECT["name"] == "scanner-service-client"
 
 
 def test_the_wheel_is_typed_and_under_60_kb(tmp_path):

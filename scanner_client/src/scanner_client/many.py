@@ -45,7 +45,7 @@ def throttle(requests_per_minute: int | None) -> Throttle | None:
     try:
         from pyrate_limiter import Duration, Limiter, Rate
     except ImportError:
-        raise ImportError("max_requests_per_minute needs: pip install 'scanner-client[rate-limit]'") from None
+        raise ImportError("max_requests_per_minute needs: pip install './scanner_client[rate-limit]'") from None
     return _Throttle(Limiter(Rate(requests_per_minute, Duration.MINUTE)))
 
 
@@ -60,7 +60,7 @@ class Bar:
         try:
             from tqdm import tqdm
         except ImportError:
-            raise ImportError("progress needs: pip install 'scanner-client[progress]'") from None
+            raise ImportError("progress needs: pip install './scanner_client[progress]'") from None
         bar = tqdm(total=len(items) if isinstance(items, Sized) else None, unit="text")
         self._tick, self._close = bar.update, bar.close
 
