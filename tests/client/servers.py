@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,10 @@ INVALID = {"is_valid": False, "blocked": True, "scanners": {"prompt_injection": 
 
 DROP = b""
 HANG = None
+
+
+class Drip(bytes):
+    """Bytes that are sent at once up to the mark `|`, and behind it one by one."""
 
 
 def response(body: object, status: int = 200, headers: str = "", *, cut: int = 0) -> bytes:
@@ -70,7 +75,11 @@ def scripted(*script: bytes | None) -> Iterator[Scripted]:
                     told.stop.wait(20)
                 if not answer:
                     return
-                self.wfile.write(answer)
+                at_once, _, rest = answer.partition(b"|") if isinstance(answer, Drip) else (answer, b"", b"")
+                self.wfile.write(at_once)
+                for byte in rest:
+                    time.sleep(0.02)
+                    self.wfile.write(bytes([byte]))
                 if b"connection: close" in answer:
                     return
 

@@ -30,7 +30,7 @@ from scanner_client import (
 from scanner_client.answers import Reply, failure_of
 from scanner_client.protocol import LONGEST_DELAY, backoff
 from scanner_client.results import decode, read_prompt
-from tests.client.servers import DROP, HANG, INVALID, VALID, error, response, scripted
+from tests.client.servers import DROP, HANG, INVALID, VALID, Drip, error, response, scripted
 
 FINDING = {"label": "INJECTION", "score": 0.9, "start": 0, "end": 3, "view": "raw"}
 RESULT = {"scanner": "a", "kind": "k", "score": 0.9, "threshold": 0.5, "triggered": True, "action": "block"}
@@ -204,6 +204,35 @@ def test_the_time_of_a_call_includes_its_retries():
         with pytest.raises(Unavailable):
             client.check_prompt("text")
     assert time.monotonic() - started < 1
+
+
+DRIPS = {  # for two seconds or more
+    "body": Drip(response(VALID).replace(b"\r\n\r\n", b"\r\n\r\n|")),
+    "head and body": Drip(b"|" + response(VALID)),
+}
+
+
+def test_the_time_of_a_call_ends_while_its_answer_drips():
+    with scripted(DRIPS["body"]) as server, Client(server.url, timeout=0.4) as client:
+        started = time.monotonic()
+        with pytest.raises(TimedOut):
+            client.check_prompt("text")
+        assert 0.4 <= time.monotonic() - started < 1.5
+        assert client.analyze_prompt("text", timeout=30).is_valid
+
+
+@pytest.mark.parametrize("answer", DRIPS.values(), ids=DRIPS)
+def test_the_time_of_an_asynchronous_call_ends_while_its_answer_drips(answer):
+    async def use():
+        async with AsyncClient(server.url, timeout=0.4, on_unavailable="block") as client:
+            started = time.monotonic()
+            analysis = await client.analyze_prompt("text")
+            assert 0.4 <= time.monotonic() - started < 1.5
+            assert type(analysis.failure) is TimedOut
+            assert (await client.analyze_prompt("text", timeout=30)).failure is None
+
+    with scripted(answer) as server:
+        asyncio.run(use())
 
 
 def test_retry_after_may_be_a_date_and_nonsense_is_ignored():

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
+import httpx2
 import pytest
 
 from scanner_client import (
@@ -72,6 +73,10 @@ class StreamServer:
                 await writer.drain()
         if self.mode == "silent":
             await asyncio.sleep(20)
+        while self.mode == "drip":
+            self.write(writer, {"text": "."})
+            await writer.drain()
+            await asyncio.sleep(0.1)
         if self.mode == "break off":
             return
         if held:
@@ -271,6 +276,24 @@ def test_silence_after_the_last_piece_times_out(told, stream):
         shown, error = stream(url, ["One."], timeout=0.3)
     assert (shown, type(error)) == ("", TimedOut)
     assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("injected", [False, True])
+def test_a_verdict_that_never_comes_times_out_while_texts_do(told, injected):
+    told.mode = "drip"
+
+    async def use():
+        async with httpx2.AsyncClient() as http:
+            twin = AsyncClient(url, timeout=0.5, http_client=http if injected else None)
+            with pytest.raises(TimedOut):
+                [text async for text in twin.stream_output(["One."])]
+
+    with serving(told) as url:
+        started = time.monotonic()
+        asyncio.run(use())
+        with httpx2.Client() as http, pytest.raises(TimedOut):
+            list(Client(url, timeout=0.5, http_client=http if injected else None).stream_output(["One."]))
+    assert 1 <= time.monotonic() - started < 5
 
 
 def test_nobody_listening_is_unavailable(stream, tmp_path):

@@ -161,17 +161,17 @@ class AsyncClient:
         timeout = options.get("timeout", self._settings.protocol.timeout)
         lines = streams.lines_async(streams.aiter_any(pieces), prompt, options)
         request = self._settings.request(streams.PATH, lines, streams.headers(options), timeout)
-        try:
-            with self.usage.stream(transcript):
+        with self.usage.stream(transcript):
+            try:
                 async with self._http.stream("POST", **request) as response:
-                    if response.status_code != 200:
-                        raise failure_of(Reply(response.status_code, response.headers, await response.aread()))
-                    async for data in response.aiter_bytes():
-                        for text in transcript.feed(data):
-                            yield text
-                transcript.close()
-        except httpx2.RequestError as error:
-            raise lost(loss(error)) from error
+                    body = await _in_time(response.aread(), timeout)
+            except httpx2.RequestError as error:
+                raise lost(loss(error)) from error
+            if response.status_code != 200:
+                raise failure_of(Reply(response.status_code, response.headers, body))
+            for text in transcript.feed(body):
+                yield text
+            transcript.close()
 
     async def _carry_out(self, flow: Flow[T], throttle: many.Throttle | None = None) -> T:
         started, sent = time.perf_counter(), 0
@@ -198,11 +198,25 @@ class AsyncClient:
             return None
         if throttle:
             await throttle.wait_async()
+        request = self._settings.request(step.path, step.body, step.headers, step.timeout)
         try:
-            response = await self._http.post(**self._settings.request(step.path, step.body, step.headers, step.timeout))
+            response = await _in_time(self._http.post(**request), step.timeout)
         except httpx2.RequestError as error:
             return loss(error)
         return Reply(response.status_code, response.headers, response.content)
+
+
+async def _in_time(answer: Awaitable[T], seconds: float) -> T:
+    """
+    What *answer* comes to. The timeouts of `httpx2` begin anew with each read; this one doesn't.
+
+    Raises:
+        httpx2.ReadTimeout: it is not whole after *seconds*.
+    """
+    try:
+        return await asyncio.wait_for(answer, seconds)
+    except asyncio.TimeoutError:
+        raise httpx2.ReadTimeout("the answer came too slowly") from None
 
 
 def _connect(settings: Settings) -> httpx2.AsyncClient:

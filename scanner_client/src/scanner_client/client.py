@@ -32,7 +32,7 @@ class Client:
     Args:
         url: `http://`, `https://` or `unix:///path`; `SCANNER_URL` or `LLM_GUARD_URL` if None.
         api_key: `SCANNER_API_KEY` or `LLM_GUARD_API_KEY` if None; "" for none at all.
-        timeout: seconds that a call may take, all its retries included.
+        timeout: seconds that a call may take, all its retries included; looked at between the reads of an answer.
         max_retries: after a lost connection, an overload and the like.
         on_unavailable: what becomes of a text while the service can't be asked: "raise" `Unavailable`,
             "block" it, or "allow" it. With "allow", whoever can slow the service down gets past it.
@@ -173,7 +173,8 @@ class Client:
             MaliciousOutput: while iterating; what was yielded before was safe, the rest is held back.
             ScanFailed: while iterating, whatever *on_unavailable* is: half an output can't be excused.
 
-        An injected `http_client` reads the answer only when all pieces are sent: the texts come late then.
+        The timeout begins when all pieces are sent. An injected `http_client` reads the answer only then: all texts
+        come at the end.
         """
         if not self._owned:
             return self._stream(pieces, prompt, options)
@@ -204,15 +205,16 @@ class Client:
         timeout = options.get("timeout", self._settings.protocol.timeout)
         lines = streams.lines(pieces, prompt, options)
         request = self._settings.request(streams.PATH, lines, streams.headers(options), timeout)
-        try:
-            with self.usage.stream(transcript), self._http.stream("POST", **request) as response:
-                if response.status_code != 200:
-                    raise failure_of(Reply(response.status_code, response.headers, response.read()))
-                for data in response.iter_bytes():
-                    yield from transcript.feed(data)
-                transcript.close()
-        except httpx2.RequestError as error:
-            raise lost(loss(error)) from error
+        with self.usage.stream(transcript):
+            try:
+                with self._http.stream("POST", **request) as response:
+                    reply = _reply(response, time.monotonic() + timeout)
+            except httpx2.RequestError as error:
+                raise lost(loss(error)) from error
+            if reply.status != 200:
+                raise failure_of(reply)
+            yield from transcript.feed(reply.body)
+            transcript.close()
 
     def _carry_out(self, flow: Flow[T], throttle: many.Throttle | None = None) -> T:
         started, sent = time.perf_counter(), 0
@@ -239,11 +241,28 @@ class Client:
             return None
         if throttle:
             throttle.wait()
+        deadline = time.monotonic() + step.timeout
+        request = self._settings.request(step.path, step.body, step.headers, step.timeout)
         try:
-            response = self._http.post(**self._settings.request(step.path, step.body, step.headers, step.timeout))
+            with self._http.stream("POST", **request) as response:
+                return _reply(response, deadline)
         except httpx2.RequestError as error:
             return loss(error)
-        return Reply(response.status_code, response.headers, response.content)
+
+
+def _reply(response: httpx2.Response, deadline: float) -> Reply:
+    """
+    The whole of *response*. The timeouts of `httpx2` begin anew with each read, so the clock is looked at in between.
+
+    Raises:
+        httpx2.ReadTimeout: it is not whole by *deadline*.
+    """
+    pieces = []
+    for piece in response.iter_bytes():
+        pieces.append(piece)
+        if time.monotonic() > deadline:
+            raise httpx2.ReadTimeout("the answer came too slowly")
+    return Reply(response.status_code, response.headers, b"".join(pieces))
 
 
 def _connect(settings: Settings) -> httpx2.Client:

@@ -20,7 +20,7 @@ CLOSE_SECONDS = 1.0
 
 def scan(exchange: Exchange, settings: Settings, pieces: Iterable[str], timeout: float) -> Iterator[str]:
     """The texts of *pieces* that may be shown; what has come is yielded after each piece was sent."""
-    with contextlib.closing(_Link(_connect(exchange, settings), timeout)) as link:
+    with contextlib.closing(_Link(_connect(exchange, settings, min(timeout, CONNECT_SECONDS)), timeout)) as link:
         link.send(exchange.start())
         for data in (line for piece in pieces for line in exchange.piece(piece)):
             if not link.send(data):
@@ -81,11 +81,11 @@ class _Link:
             raise lost(error) from error
 
 
-def _connect(exchange: Exchange, settings: Settings) -> socket.socket:
+def _connect(exchange: Exchange, settings: Settings, timeout: float) -> socket.socket:
     try:
         if settings.socket:
-            return _connect_unix(settings.socket)
-        connection = socket.create_connection(exchange.address, CONNECT_SECONDS)
+            return _connect_unix(settings.socket, timeout)
+        connection = socket.create_connection(exchange.address, timeout)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         tls = exchange.tls()
         return tls.wrap_socket(connection, server_hostname=exchange.address[0]) if tls else connection
@@ -93,9 +93,9 @@ def _connect(exchange: Exchange, settings: Settings) -> socket.socket:
         raise lost(error) from error
 
 
-def _connect_unix(path: str) -> socket.socket:
+def _connect_unix(path: str, timeout: float) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(CONNECT_SECONDS)
+    connection.settimeout(timeout)
     try:
         connection.connect(path)
     except OSError:
@@ -108,7 +108,7 @@ async def scan_async(
     exchange: Exchange, settings: Settings, pieces: Iterable[str] | AsyncIterable[str], timeout: float
 ) -> AsyncIterator[str]:
     """The texts of *pieces* that may be shown, as they come."""
-    reader, writer = await _connect_async(exchange, settings)
+    reader, writer = await _connect_async(exchange, settings, min(timeout, CONNECT_SECONDS))
     sender = asyncio.ensure_future(_send_all(exchange, writer, pieces, timeout))
     try:
         while not exchange.done:
@@ -123,27 +123,31 @@ async def scan_async(
     exchange.transcript.close()
 
 
-async def _connect_async(exchange: Exchange, settings: Settings) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect_async(
+    exchange: Exchange, settings: Settings, timeout: float
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     opening = (
         asyncio.open_unix_connection(settings.socket)
         if settings.socket
         else asyncio.open_connection(*exchange.address, ssl=exchange.tls())
     )
     try:
-        return await asyncio.wait_for(opening, CONNECT_SECONDS)
+        return await asyncio.wait_for(opening, timeout)
     except (OSError, asyncio.TimeoutError) as error:
         raise lost(error) from error
 
 
 async def _send_all(
     exchange: Exchange, writer: asyncio.StreamWriter, pieces: Iterable[str] | AsyncIterable[str], timeout: float
-) -> None:
+) -> float:
+    """When the service had been told everything, or all that it took."""
     await _send(writer, exchange.start(), timeout)
     async for piece in streams.aiter_any(pieces):
         for data in exchange.piece(piece):
             if not await _send(writer, data, timeout):
-                return  # the answer was given early, and says why
+                return time.monotonic()  # the answer was given early, and says why
     await _send(writer, exchange.end(), timeout)
+    return time.monotonic()
 
 
 async def _send(writer: asyncio.StreamWriter, data: bytes, timeout: float) -> bool:
@@ -161,15 +165,15 @@ async def _send(writer: asyncio.StreamWriter, data: bytes, timeout: float) -> bo
     return True
 
 
-async def _receive(reader: asyncio.StreamReader, sender: asyncio.Future[None], timeout: float) -> bytes:
-    """What comes next. Silence is the service's fault only once it has been told everything."""
+async def _receive(reader: asyncio.StreamReader, sender: asyncio.Future[float], timeout: float) -> bytes:
+    """What comes next. Its time is the service's own only once it has been told everything."""
     reading = asyncio.ensure_future(reader.read(PIECE_BYTES))
     try:
         both: set[asyncio.Future[Any]] = {reading, sender}
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if not reading.done():
-            sender.result()  # what the pieces raise is raised here
-            await asyncio.wait({reading}, timeout=timeout)
+            deadline = sender.result() + timeout  # what the pieces raise is raised here
+            await asyncio.wait({reading}, timeout=max(deadline - time.monotonic(), 0.001))
     finally:
         reading.cancel()
     if not reading.done():

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
             entities: by name of a rule for personal data, what it is to look for beyond its configuration.
             request_id: your name for the request, found again in the service's log.
             traceparent: the W3C trace context that the scan belongs to.
-            timeout: seconds for this call, its retries included.
+            timeout: seconds for this call, its retries included; for a stream, from its last piece to the verdict.
             max_retries: for this call.
         """
 
