@@ -46,6 +46,15 @@ def test_no_prompts_give_no_answers():
     assert asyncio.run(scanner().async_client().analyze_many([])) == []
 
 
+@pytest.mark.parametrize("name", ["max_workers", "max_requests_per_minute"])
+@pytest.mark.parametrize("number", [0, -3])
+def test_nobody_to_ask_is_no_answer(name, number):
+    with pytest.raises(ValueError, match=f"{name} must be 1 or more"):
+        scanner().client().analyze_many(["attack"], **{name: number})
+    with pytest.raises(ValueError, match=f"{name} must be 1 or more"):
+        asyncio.run(scanner().async_client().analyze_many(["attack"], **{name: number}))
+
+
 def test_no_more_requests_run_at_a_time_than_there_are_workers():
     running, most, lock = 0, 0, threading.Lock()
 

@@ -39,9 +39,12 @@ def throttle(requests_per_minute: int | None) -> Throttle | None:
 
     Raises:
         ImportError: the extra `rate-limit` is not installed.
+        ValueError: the rate would let nothing through.
     """
     if requests_per_minute is None:
         return None
+    if requests_per_minute < 1:
+        raise ValueError("max_requests_per_minute must be 1 or more")
     try:
         from pyrate_limiter import Duration, Limiter, Rate
     except ImportError:
@@ -80,7 +83,11 @@ def in_threads(work: Callable[[T], R], items: Iterable[T], workers: int, *, prog
     What *work* makes of each of *items*, in their order; items are drawn as threads become free.
 
     The first error of *work* or *items* ends it all and is raised.
+
+    Raises:
+        ValueError: there are no workers.
     """
+    _check(workers)
     done: dict[int, R] = {}
     source, lock, stop = enumerate(items), threading.Lock(), threading.Event()
 
@@ -111,6 +118,7 @@ async def in_tasks(work: Callable[[T], Awaitable[R]], items: Iterable[T], worker
     """As `in_threads`, in tasks."""
     import asyncio
 
+    _check(workers)
     done: dict[int, R] = {}
     source = enumerate(items)
 
@@ -128,6 +136,12 @@ async def in_tasks(work: Callable[[T], Awaitable[R]], items: Iterable[T], worker
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
     return [done[index] for index in range(len(done))]
+
+
+def _check(workers: int) -> None:
+    """Without workers nothing would be done, and no answers read as nothing invalid."""
+    if workers < 1:
+        raise ValueError("max_workers must be 1 or more")
 
 
 _END: Any = (-1, None)
