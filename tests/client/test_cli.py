@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from scanner_client import Client
 from scanner_client.cli import main
 from tests.client.conftest import ATTACK, HARMLESS
 
@@ -66,6 +67,17 @@ def test_the_exit_code_of_a_failure_is_2(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("SCANNER_URL")
     assert main(["analyze", "text"]) == 2
     assert "SCANNER_URL" in capsys.readouterr().err
+
+
+def test_whatever_else_goes_wrong_is_a_failure_in_one_line(monkeypatch, capsys):
+    def fail(*_, **__):
+        raise RuntimeError(HARMLESS)
+
+    assert main(["analyze", "--url", "http://localhost:abc", HARMLESS]) == 2
+    assert "the URL of the scanner service" in capsys.readouterr().err
+    monkeypatch.setattr(Client, "analyze_prompt", fail)
+    assert main(["analyze", HARMLESS]) == 2
+    assert capsys.readouterr().err == "scanner: something went wrong: RuntimeError\n"
 
 
 def test_the_installed_command_is_this_one():

@@ -7,7 +7,7 @@ import base64
 import httpx2
 import pytest
 
-from scanner_client import Client
+from scanner_client import AsyncClient, Client
 from scanner_client.settings import environment, split_url
 from scanner_client.testing import FakeScanner
 from tests.client.servers import VALID, response, scripted
@@ -56,6 +56,31 @@ def test_other_urls_are_refused_without_repeating_them(url):
     with pytest.raises(ValueError, match="must start with") as caught:
         Client(url)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:secret",
+        "http://localhost:99999",
+        "http://[::1",
+        "http://exämple..com",
+        "http://secret..com",
+        "http://" + "a" * 64,
+        "http://exa\x00mple",
+        "http+unix://%2Frun%2Fa.sock/\x7f",
+    ],
+)
+def test_wrong_urls_are_refused_at_once_without_repeating_them(url):
+    for cls in (Client, AsyncClient):
+        with pytest.raises(ValueError, match="a host, a port or a character") as caught:
+            cls(url)
+        assert "secret" not in str(caught.value)
+
+
+def test_a_host_is_sent_as_it_is_resolved():
+    assert split_url("http://exämple.com/ü") == ("http://xn--exmple-cua.com/%C3%BC", None, None)
+    assert split_url("http://[::1]:8000") == ("http://[::1]:8000", None, None)
 
 
 @pytest.mark.parametrize("arguments", [{"timeout": 0}, {"timeout": float("nan")}, {"max_retries": -1}])

@@ -28,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ScanFailed, ValueError, OSError, ImportError) as error:
         print(f"scanner: {error}", file=sys.stderr)
         return FAILED
+    except Exception as error:  # noqa: BLE001  # Python would exit with 1, which means blocked; and it may quote a text
+        print(f"scanner: something went wrong: {type(error).__name__}", file=sys.stderr)
+        return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -61,8 +61,8 @@ class Settings:
         Settings from arguments, and from the environment where they are None.
 
         Raises:
-            ValueError: there is no URL, or one of another scheme; a key or header that can't be sent; a limit or
-                a choice that is none.
+            ValueError: there is no URL, or a wrong one; a key or header that can't be sent; a limit or a choice that is
+                none.
         """
         if on_unavailable not in ("raise", "block", "allow"):
             raise ValueError('on_unavailable must be "raise", "block" or "allow"')
@@ -107,18 +107,35 @@ def split_url(url: str) -> tuple[str, str | None, str | None]:
     Raises:
         ValueError: it is none of these. The message does not repeat it: there may be a key inside.
     """
-    parts = urlsplit(url)
-    if parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment):
-        user, _, host = parts.netloc.rpartition("@")
-        base_url = f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
-        return base_url, None, b64encode(unquote(user).encode()).decode() if user else None
-    if parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc:
-        return "http://localhost", unquote(parts.path), None
-    if parts.scheme == "http+unix" and parts.netloc:
-        return "http://localhost" + parts.path.rstrip("/"), unquote(parts.netloc), None
     if not url:
         raise ValueError("no URL of the scanner service: pass url= or set SCANNER_URL")
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment):
+            user, _, host = parts.netloc.rpartition("@")
+            base_url = _checked(f"{parts.scheme}://{host}{parts.path}")
+            return base_url, None, b64encode(unquote(user).encode()).decode() if user else None
+        if parts.scheme == "unix" and parts.path.startswith("/") and not parts.netloc:
+            return "http://localhost", unquote(parts.path), None
+        if parts.scheme == "http+unix" and parts.netloc:
+            return _checked(f"http://localhost{parts.path}"), unquote(parts.netloc), None
+    except (ValueError, httpx2.InvalidURL):
+        raise ValueError("the URL of the scanner service has a host, a port or a character that no URL has") from None
     raise ValueError("the URL of the scanner service must start with http://, https:// or unix:///")
+
+
+def _checked(base_url: str) -> str:
+    """
+    *base_url* as it is sent, without a slash at its end.
+
+    Raises:
+        ValueError: its port is none, or its host is no name that could be resolved.
+        httpx2.InvalidURL: it is not written like a URL.
+    """
+    sent = httpx2.URL(base_url)
+    urlsplit(base_url).port  # noqa: B018  # raises where it is over 65535
+    sent.raw_host.decode().encode("idna")  # raises where a label is empty or too long, as resolving would
+    return str(sent).rstrip("/")
 
 
 def loss(error: httpx2.RequestError) -> Lost:
