@@ -120,6 +120,23 @@ def test_a_call_can_lower_thresholds_and_add_entities(client):
     assert "$.entities.prompt_injection" in str(caught.value)
 
 
+def test_an_option_that_there_is_not_is_refused(client, with_async_client):
+    wrong = {"threshold": {"prompt_injection": 0.1}}
+    for call in (
+        lambda: client.analyze_prompt(HARMLESS, **wrong),
+        lambda: client.check_output(HARMLESS, polcy="strict"),
+        lambda: client.analyze_prompts([HARMLESS], **wrong),
+        lambda: client.analyze_many([HARMLESS], **wrong),
+        lambda: client.shield(HARMLESS, lambda: "answer", **wrong),
+        lambda: list(client.stream_output([HARMLESS], **wrong)),
+        lambda: Client("http://host").stream_output([HARMLESS], **wrong),
+        lambda: with_async_client(lambda twin: twin.check_prompt(HARMLESS, **wrong)),
+        lambda: with_async_client(lambda twin: twin.analyze_many([HARMLESS], **wrong)),
+    ):
+        with pytest.raises(TypeError, match=r"no such option: (threshold|polcy); there are previous, policy, "):
+            call()
+
+
 def test_the_request_id_is_passed_on(client):
     assert client.check_prompt(HARMLESS, request_id="mine-1").request_id == "mine-1"
 

@@ -289,11 +289,9 @@ def test_a_verdict_that_never_comes_times_out_while_texts_do(told, injected):
                 [text async for text in twin.stream_output(["One."])]
 
     with serving(told) as url:
-        started = time.monotonic()
         asyncio.run(use())
         with httpx2.Client() as http, pytest.raises(TimedOut):
             list(Client(url, timeout=0.5, http_client=http if injected else None).stream_output(["One."]))
-    assert 1 <= time.monotonic() - started < 5
 
 
 def test_nobody_listening_is_unavailable(stream, tmp_path):

@@ -159,7 +159,7 @@ class AsyncClient:
     ) -> AsyncIterator[str]:
         transcript = streams.Transcript()
         timeout = options.get("timeout", self._settings.protocol.timeout)
-        lines = streams.lines_async(streams.aiter_any(pieces), prompt, options)
+        lines = streams.lines_async(streams.first_line(prompt, options), streams.aiter_any(pieces))
         request = self._settings.request(streams.PATH, lines, streams.headers(options), timeout)
         with self.usage.stream(transcript):
             try:

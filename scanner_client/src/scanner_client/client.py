@@ -139,6 +139,9 @@ class Client:
         Args:
             max_requests_per_minute: retries count; needs the extra `rate-limit`.
             progress: a progress bar, if standard error is a terminal; needs the extra `progress`.
+
+        Raises:
+            ValueError: *max_workers* or *max_requests_per_minute* is under 1.
         """
         throttle = many.throttle(max_requests_per_minute)
 
@@ -203,7 +206,7 @@ class Client:
     def _stream(self, pieces: Iterable[str], prompt: str | PromptAnalysis, options: Options) -> Iterator[str]:
         transcript = streams.Transcript()
         timeout = options.get("timeout", self._settings.protocol.timeout)
-        lines = streams.lines(pieces, prompt, options)
+        lines = streams.lines(streams.first_line(prompt, options), pieces)
         request = self._settings.request(streams.PATH, lines, streams.headers(options), timeout)
         with self.usage.stream(transcript):
             try:

@@ -13,41 +13,39 @@ import re
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypedDict, TypeVar
 
 from scanner_client import errors, results
 from scanner_client.answers import BatchItem, Lost, Reply, passes, read_answer, read_batch
 from scanner_client.results import OutputAnalysis, PromptAnalysis
 
-if TYPE_CHECKING:
-    from typing import TypedDict
 
-    class Options(TypedDict, total=False):
-        """
-        What every call may be given.
+class Options(TypedDict, total=False):
+    """
+    What every call may be given.
 
-        Attributes:
-            previous: for a prompt, the analysis of the one before it in the same conversation: what was replaced
-                there keeps its placeholder, and one analysis restores the values of all turns.
-            policy: a policy of the service's configuration.
-            scanners_suppress: optional scanners that are not to run.
-            thresholds: by name of a rule, what its thresholds are to be lowered to.
-            entities: by name of a rule for personal data, what it is to look for beyond its configuration.
-            request_id: your name for the request, found again in the service's log.
-            traceparent: the W3C trace context that the scan belongs to.
-            timeout: seconds for this call, its retries included; for a stream, from its last piece to the verdict.
-            max_retries: for this call.
-        """
+    Attributes:
+        previous: for a prompt, the analysis of the one before it in the same conversation: what was replaced
+            there keeps its placeholder, and one analysis restores the values of all turns.
+        policy: a policy of the service's configuration.
+        scanners_suppress: optional scanners that are not to run.
+        thresholds: by name of a rule, what its thresholds are to be lowered to.
+        entities: by name of a rule for personal data, what it is to look for beyond its configuration.
+        request_id: your name for the request, found again in the service's log.
+        traceparent: the W3C trace context that the scan belongs to.
+        timeout: seconds for this call, its retries included; for a stream, from its last piece to the verdict.
+        max_retries: for this call.
+    """
 
-        previous: PromptAnalysis | None
-        policy: str | None
-        scanners_suppress: Sequence[str]
-        thresholds: Mapping[str, float]
-        entities: Mapping[str, Sequence[str]]
-        request_id: str | None
-        traceparent: str | None
-        timeout: float
-        max_retries: int
+    previous: PromptAnalysis | None
+    policy: str | None
+    scanners_suppress: Sequence[str]
+    thresholds: Mapping[str, float]
+    entities: Mapping[str, Sequence[str]]
+    request_id: str | None
+    traceparent: str | None
+    timeout: float
+    max_retries: int
 
 
 T = TypeVar("T")
@@ -201,7 +199,14 @@ def prompt_fields(prompt: str | PromptAnalysis) -> dict[str, object]:
 
 
 def policy_fields(options: Options) -> dict[str, object]:
-    """What a request says about how to scan."""
+    """
+    What a request says about how to scan.
+
+    Raises:
+        TypeError: there is no such option. One that was dropped would leave the text to a weaker policy than was meant.
+    """
+    if unknown := options.keys() - Options.__optional_keys__:
+        raise TypeError(f"no such option: {', '.join(sorted(unknown))}; there are {', '.join(Options.__annotations__)}")
     fields: dict[str, object] = {}
     if policy := options.get("policy"):
         fields["policy"] = policy

@@ -42,18 +42,16 @@ def lines_of(piece: str) -> Iterator[bytes]:
         yield _line({"delta": piece[start : start + PIECE_CHARACTERS]})
 
 
-def lines(pieces: Iterable[str], prompt: str | PromptAnalysis, options: Options) -> Iterator[bytes]:
-    """A whole request."""
-    yield first_line(prompt, options)
+def lines(first: bytes, pieces: Iterable[str]) -> Iterator[bytes]:
+    """A whole request, its first line made already: what is wrong with it is raised before anything is sent."""
+    yield first
     for piece in pieces:
         yield from lines_of(piece)
 
 
-async def lines_async(
-    pieces: AsyncIterable[str], prompt: str | PromptAnalysis, options: Options
-) -> AsyncIterator[bytes]:
-    """A whole request."""
-    yield first_line(prompt, options)
+async def lines_async(first: bytes, pieces: AsyncIterable[str]) -> AsyncIterator[bytes]:
+    """As `lines`."""
+    yield first
     async for piece in pieces:
         for line in lines_of(piece):
             yield line
