@@ -7,9 +7,9 @@ import base64
 import httpx2
 import pytest
 
-from scanner_client import AsyncClient, Client
+from scanner_client import AsyncClient, Client, ScanFailed
 from scanner_client.settings import environment, split_url
-from scanner_client.testing import FakeScanner
+from scanner_client.testing import FakeScanner, failing, redacted
 from tests.client.servers import VALID, response, scripted
 
 
@@ -113,3 +113,30 @@ def test_the_fake_scanner_records_what_it_was_asked():
     scanner.client().check_prompt("text")
     assert scanner.texts == ["text"]
     assert scanner.requests[0].headers["authorization"] == "Bearer test"
+
+
+def test_the_fake_scanner_keeps_the_values_of_a_conversation():
+    table = {
+        "I am Ada": redacted("I am [PERSON_1]", {"[PERSON_1]": "Ada"}),
+        "Ada met Bob": redacted("[PERSON_1] met [PERSON_2]", {"[PERSON_2]": "Bob"}),
+    }
+    client = FakeScanner(table).client()
+    first = client.check_prompt("I am Ada")
+    second = client.check_prompt("Ada met Bob", previous=first)
+    assert second.sanitized_prompt == "[PERSON_1] met [PERSON_2]"
+    for last in (second, client.check_prompt("Who?", previous=second)):
+        assert client.check_output("[PERSON_2], not [PERSON_1]", prompt=last).sanitized_output == "Bob, not Ada"
+
+
+@pytest.mark.parametrize("status", [403, 422, 429, 500, 503, 504])
+def test_a_failure_of_the_fake_scanner_is_the_same_among_many_prompts(status):
+    client = FakeScanner({"down": failing(status)}).client(max_retries=0)
+    (among_many,) = client.analyze_prompts(["down"])
+    with pytest.raises(ScanFailed) as caught:
+        client.analyze_prompt("down")
+    assert (type(among_many), among_many.code) == (type(caught.value), caught.value.code)
+
+
+def test_the_choice_about_outages_can_be_tried_with_the_fake_scanner():
+    client = FakeScanner({"down": failing(503)}).client(max_retries=0, on_unavailable="allow")
+    assert [answer.is_valid for answer in client.analyze_prompts(["down", "hello"])] == [True, True]

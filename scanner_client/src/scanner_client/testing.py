@@ -119,19 +119,32 @@ class FakeScanner(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         if isinstance(answer, Exception):
             raise answer
         sanitized = text if answer.sanitized is None else answer.sanitized
-        for placeholder, value in _open(vault).items():
-            sanitized = sanitized.replace(placeholder, value)
+        sealed = _open(vault)
+        if what == "output":
+            for placeholder, value in sealed.items():
+                sanitized = sanitized.replace(placeholder, value)
         said: dict[str, Any] = {
             "is_valid": answer.is_valid,
             "blocked": not answer.is_valid,
             "scanners": dict(answer.scores),
             f"sanitized_{what}": sanitized,
         }
-        if answer.values:
-            said["vault"] = _seal(answer.values)
+        if answer.values and what == "prompt":
+            said["vault"] = _seal({**sealed, **answer.values})
         if answer.status != 200:
-            said["error"] = {"code": "fake", "message": "as the test asked"}
+            said["error"] = {"code": _CODES.get(answer.status, "invalid_request"), "message": "as the test asked"}
         return answer, said
+
+
+# What the service calls these statuses; among many prompts, the code is all that says what happened to one.
+_CODES = {
+    401: "unauthorized",
+    403: "forbidden",
+    429: "rate_limited",
+    500: "internal_error",
+    503: "overloaded",
+    504: "deadline_exceeded",
+}
 
 
 def _seal(values: Mapping[str, str]) -> str:
