@@ -22,10 +22,12 @@ class FakeLLM:
 
     Attributes:
         bodies: what it was sent.
+        says: what it answers instead, whatever it is asked; a list is streamed.
     """
 
     url: str = ""
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    says: dict[str, Any] | list[dict[str, Any]] | None = None
 
     @property
     def seen(self) -> str:
@@ -55,19 +57,25 @@ def _tool_calls(words: str, body: dict[str, Any]) -> list[dict[str, Any]]:
 def _completion(llm: FakeLLM, body: dict[str, Any]) -> dict[str, Any]:
     words = llm.words(body)
     calls = _tool_calls(words, body)
-    message = {"role": "assistant", "content": None if calls else words} | ({"tool_calls": calls} if calls else {})
-    choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}
+    return completion(**({"content": None, "tool_calls": calls} if calls else {"content": words}))
+
+
+def completion(**message: Any) -> dict[str, Any]:
+    """A chat completion with *message*."""
+    finish = "tool_calls" if message.get("tool_calls") else "stop"
+    choice = {"index": 0, "message": {"role": "assistant"} | message, "finish_reason": finish}
     return CREATED | {"id": "c-1", "object": "chat.completion", "choices": [choice], "usage": USAGE}
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+    """A chunk of a streamed chat completion."""
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return CREATED | {"id": "c-1", "object": "chat.completion.chunk", "choices": [choice]}
 
 
 def _chunks(llm: FakeLLM, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     words = llm.words(body)
     calls = _tool_calls(words, body)
-
-    def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish}
-        return CREATED | {"id": "c-1", "object": "chat.completion.chunk", "choices": [choice]}
-
     yield chunk({"role": "assistant", "content": ""})
     for call in calls:
         arguments = call["function"]["arguments"]
@@ -80,17 +88,27 @@ def _chunks(llm: FakeLLM, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield CREATED | {"id": "c-1", "object": "chat.completion.chunk", "choices": [], "usage": USAGE}
 
 
-def _response(words: str, status: str = "completed") -> dict[str, Any]:
+def _response(words: str) -> dict[str, Any]:
     part = {"type": "output_text", "text": words, "annotations": []}
-    output = [{"id": "m-1", "type": "message", "role": "assistant", "status": status, "content": [part]}]
+    return response({"id": "m-1", "type": "message", "role": "assistant", "status": "completed", "content": [part]})
+
+
+def response(*output: dict[str, Any], status: str = "completed") -> dict[str, Any]:
+    """A response with the items of *output*."""
     fixed = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "created_at": 1, "model": "fake-1"}
-    return fixed | {"id": "r-1", "object": "response", "status": status, "output": output}
+    return fixed | {"id": "r-1", "object": "response", "status": status, "output": list(output)}
 
 
 def _events(words: str) -> Iterator[dict[str, Any]]:
     at = {"item_id": "m-1", "output_index": 0, "content_index": 0}
     part = {"type": "output_text", "text": words, "annotations": []}
-    yield {"type": "response.created", "response": _response("", "in_progress") | {"output": []}}
+    yield {"type": "response.created", "response": response(status="in_progress")}
+    yield {
+        "type": "response.output_item.added",
+        "output_index": 0,
+        "item": _response("")["output"][0] | {"content": []},
+    }
+    yield at | {"type": "response.content_part.added", "part": part | {"text": ""}}
     for start in range(0, len(words), 5):
         yield at | {"type": "response.output_text.delta", "delta": words[start : start + 5], "logprobs": []}
     yield at | {"type": "response.output_text.done", "text": words, "logprobs": []}
@@ -108,9 +126,13 @@ def fake_llm() -> Iterator[FakeLLM]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            body = json.loads(self.rfile.read(int(self.headers["content-length"] or 0)) or "{}")
             told.bodies.append(body)
-            if self.path.endswith("/embeddings"):
+            if isinstance(told.says, list):
+                self.stream(iter(told.says), "data: [DONE]\n\n")
+            elif told.says is not None:
+                self.answer(told.says)
+            elif self.path.endswith("/embeddings"):
                 data = [{"object": "embedding", "index": 0, "embedding": [0.0, 1.0]}]
                 self.answer({"object": "list", "data": data, "model": "fake-1", "usage": USAGE})
             elif self.path.endswith("/moderations"):
@@ -122,6 +144,9 @@ def fake_llm() -> Iterator[FakeLLM]:
                 self.stream(_chunks(told, body), "data: [DONE]\n\n")
             else:
                 self.answer(_completion(told, body))
+
+        def do_GET(self) -> None:
+            self.answer(told.says)
 
         def answer(self, data: dict[str, Any]) -> None:
             content = json.dumps(data).encode()

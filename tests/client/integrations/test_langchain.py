@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 pytest.importorskip("langchain")
 
+import pydantic
 from langchain.agents import create_agent
+from langchain.agents.middleware import ModelRequest, ModelResponse
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.output_parsers import StrOutputParser
@@ -80,6 +84,82 @@ def test_an_agent_raises_or_refuses(scanner):
     call = AIMessage("", tool_calls=[{"name": "search", "args": {}, "id": "1"}])
     answer = create_agent(model(call), [search], middleware=[refusing]).invoke(ask("hello"))
     assert answer["messages"][-1].content == "I won't."
+
+
+class Mail(pydantic.BaseModel, frozen=True):
+    to: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Letter:
+    to: str
+
+
+@pytest.mark.parametrize(
+    ("made", "safe"),
+    [
+        (Mail(to=["[PERSON_1]"]), Mail(to=["Ada"])),
+        (Letter("[PERSON_1]"), Letter("Ada")),
+        ({"to": "[PERSON_1]"}, {"to": "Ada"}),
+        (None, None),
+    ],
+    ids=["pydantic", "dataclass", "dict", "none"],
+)
+def test_what_is_made_of_an_answer_is_scanned_with_it(scanner, run_async, made, safe):
+    request = ModelRequest(model=model(), messages=[HumanMessage("I am Ada")])
+
+    def answer(made):
+        return ModelResponse(result=[AIMessage("Hello")], structured_response=made)
+
+    guarded = ScannerMiddleware(scanner)
+    assert guarded.wrap_model_call(request, lambda _: answer(made)).structured_response == safe
+    with pytest.raises(MaliciousOutput):
+        guarded.wrap_model_call(request, lambda _: answer({"to": "idiot"}))
+    with pytest.raises(TypeError, match="object can't be scanned"):
+        guarded.wrap_model_call(request, lambda _: answer({"to": object()}))
+
+    async def use(scanner):
+        async def handler(_):
+            return answer(made)
+
+        guarded = ScannerMiddleware(async_scanner=scanner)
+        assert (await guarded.awrap_model_call(request, handler)).structured_response == safe
+
+    run_async(use)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        HumanMessage([{"type": "text-plain", "text": "TEXT", "mime_type": "text/plain"}]),
+        HumanMessage([{"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "TEXT"}}]),
+        HumanMessage([{"type": "tool_result", "tool_use_id": "1", "content": [{"type": "text", "text": "TEXT"}]}]),
+        HumanMessage("hello", name="TEXT"),
+        AIMessage([{"type": "tool_use", "id": "1", "name": "f", "input": {"id": "TEXT"}}]),
+        AIMessage([{"type": "reasoning", "reasoning": "TEXT"}]),
+        AIMessage("hello", additional_kwargs={"reasoning_content": "TEXT", "refusal": "TEXT"}),
+        AIMessage("", additional_kwargs={"function_call": {"name": "f", "arguments": '{"a": "TEXT"}'}}),
+        AIMessage("", additional_kwargs={"parsed": {"to": "TEXT"}}),
+        AIMessage("", invalid_tool_calls=[{"name": "f", "args": "{TEXT", "id": "1", "error": "in TEXT"}]),
+        AIMessage("hello", response_metadata={"model_name": "m", "search": [{"title": "TEXT"}]}),
+    ],
+    ids=str,
+)
+def test_no_text_of_a_message_goes_around_the_scan(scanner, message):
+    def saying(text):
+        return type(message).model_validate_json(message.model_dump_json().replace("TEXT", text))
+
+    llm = []
+    ask = guard(RunnableLambda(lambda messages: llm.append(messages) or AIMessage("fine")), scanner)
+    if not message.response_metadata:  # no provider is sent them
+        ask.invoke([saying("Ada")])
+        assert llm == [[saying("[PERSON_1]")]]
+        with pytest.raises(MaliciousPrompt):
+            ask.invoke([saying(ATTACK)])
+    if isinstance(message, AIMessage):
+        assert guard(RunnableLambda(lambda _: saying("[PERSON_1]")), scanner).invoke("Ada") == saying("Ada")
+        with pytest.raises(MaliciousOutput):
+            guard(RunnableLambda(lambda _: saying("idiot")), scanner).invoke("Ada")
 
 
 def test_an_asynchronous_agent_does_the_same(run_async):

@@ -10,6 +10,7 @@ llm = pytest.importorskip("llm")
 
 from scanner_client import MaliciousOutput, MaliciousPrompt  # noqa: E402
 from scanner_client.integrations import llm as plugin  # noqa: E402
+from scanner_client.integrations import walks  # noqa: E402
 from tests.client.conftest import ATTACK  # noqa: E402
 
 
@@ -53,6 +54,13 @@ def test_what_is_malicious_is_neither_sent_nor_shown(model, fake_llm):
     assert fake_llm.bodies == []
     with pytest.raises(MaliciousOutput):
         model.prompt("insult me").text()
+
+
+def test_what_a_model_said_to_itself_is_scanned_before_it_is_sent_again():
+    from llm.parts import Message, ReasoningPart
+
+    history = [Message(role="assistant", parts=[ReasoningPart(text="It is Ada.")])]
+    assert walks.answered(plugin._messages(history), str.upper)[0].parts[0].text == "IT IS ADA."
 
 
 def test_conversations_keep_their_history_and_leak_none_of_it(model, fake_llm):

@@ -12,6 +12,7 @@ from scanner_client import MaliciousOutput, MaliciousPrompt, Unavailable  # noqa
 from scanner_client.integrations.openai import guard  # noqa: E402
 from scanner_client.testing import FakeScanner, failing  # noqa: E402
 from tests.client.conftest import ATTACK  # noqa: E402
+from tests.client.integrations.conftest import chunk, completion, response  # noqa: E402
 
 TOOLS = [{"type": "function", "function": {"name": "mail", "parameters": {"type": "object", "properties": {}}}}]
 
@@ -103,6 +104,124 @@ def test_streamed_responses_tell_the_safe_text_every_time(client, fake_llm):
     assert "PERSON_1" not in "".join(event.to_json() for event in events)
     with pytest.raises(MaliciousOutput):
         list(client.responses.create(model="m", input="insult me", stream=True))
+
+
+def output_text(text):
+    part = {"type": "output_text", "text": text, "annotations": []}
+    return {"id": "m-1", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
+
+
+def test_what_is_parsed_is_what_was_scanned(client, fake_llm):
+    pydantic = pytest.importorskip("pydantic")
+    mail = pydantic.create_model("Mail", to=str)
+    fake_llm.says = completion(content='{"to": "[PERSON_1]"}')
+    answer = client.chat.completions.parse(model="m", messages=user("I am Ada"), response_format=mail)
+    assert answer.choices[0].message.parsed == mail(to="Ada")
+    call = {"id": "1", "type": "function", "function": {"name": "Mail", "arguments": '{"to": "[PERSON_1]"}'}}
+    fake_llm.says = completion(content=None, tool_calls=[call])
+    tools = [openai.pydantic_function_tool(mail)]
+    answer = client.chat.completions.parse(model="m", messages=user("I am Ada"), tools=tools)
+    assert answer.choices[0].message.tool_calls[0].function.parsed_arguments == mail(to="Ada")
+    fake_llm.says = response(output_text('{"to": "[PERSON_1]"}'))
+    answer = client.responses.parse(model="m", input="I am Ada", text_format=mail)
+    assert answer.output_parsed == mail(to="Ada")
+
+
+def test_what_is_parsed_from_a_stream_is_what_was_scanned(client):
+    pydantic = pytest.importorskip("pydantic")
+    words = pydantic.RootModel[str]
+    with client.responses.stream(model="m", input='"I am Ada"') as stream:
+        assert stream.get_final_response().output_text == 'You said: "I am Ada"'
+    with (
+        pytest.raises(MaliciousOutput),
+        client.responses.stream(model="m", input="insult", text_format=words) as stream,
+    ):
+        stream.get_final_response()
+
+
+def test_a_response_that_is_retrieved_later_is_scanned(client, fake_llm):
+    fake_llm.says = response(output_text("You idiot"))
+    with pytest.raises(MaliciousOutput):
+        client.responses.retrieve("r-1")
+    with pytest.raises(MaliciousOutput):
+        client.responses.cancel("r-1")
+    fake_llm.says = completion(content="You idiot")
+    with pytest.raises(MaliciousOutput):
+        client.chat.completions.retrieve("c-1")
+    fake_llm.says = {"object": "list", "data": [completion(content="You idiot")], "has_more": False}
+    with pytest.raises(TypeError, match="no answer that can be scanned"):
+        client.chat.completions.list()
+    fake_llm.says = {"object": "response.input_tokens", "input_tokens": 3}
+    assert client.responses.input_tokens.count(model="m", input="hello").input_tokens == 3
+    with pytest.raises(MaliciousPrompt):
+        client.responses.input_tokens.count(model="m", input=ATTACK)
+    fake_llm.says = response(status="queued")
+    assert client.responses.create(model="m", input="hello", background=True).status == "queued"
+
+
+def test_variables_of_stored_prompts_are_guarded(client, fake_llm):
+    client.responses.create(prompt={"id": "pmpt_1", "variables": {"name": "Ada"}}, model="m", input="hello")
+    with pytest.raises(MaliciousPrompt):
+        client.responses.create(prompt={"id": "pmpt_1", "variables": {"question": ATTACK}})
+    fake_llm.says = response(output_text("hello"))
+    client.responses.create(prompt={"id": "pmpt_1", "variables": {"question": "Who?"}})
+    assert fake_llm.bodies[-1] == {"prompt": {"id": "pmpt_1", "variables": {"question": "Who?"}}}
+    assert "Ada" not in fake_llm.seen
+
+
+def test_what_an_extra_body_lays_over_a_request_is_guarded(client, fake_llm):
+    with pytest.raises(MaliciousPrompt):
+        client.chat.completions.create(model="m", messages=user("hello"), extra_body={"messages": user(ATTACK)})
+    client.chat.completions.create(model="m", messages=user("hello"), extra_body={"messages": user("Ada"), "top_k": 1})
+    assert [message["content"] for message in fake_llm.bodies[-1]["messages"]] == ["Be kind.", "[PERSON_1]"]
+    assert fake_llm.bodies[-1]["top_k"] == 1
+    with pytest.raises(TypeError, match="JSON object"):
+        client.post("/chat/completions", content=b"{}", cast_to=object)
+
+
+def test_tools_that_a_response_calls_are_guarded(client, fake_llm):
+    call = {"type": "shell_call", "id": "s-1", "call_id": "c", "status": "completed"}
+    fake_llm.says = response(call | {"action": {"commands": ["mail [PERSON_1]"], "timeout_ms": 1}})
+    assert client.responses.create(model="m", input="I am Ada").output[0].action.commands == ["mail Ada"]
+    fake_llm.says = response(call | {"action": {"commands": ["echo You idiot"], "timeout_ms": 1}})
+    with pytest.raises(MaliciousOutput):
+        client.responses.create(model="m", input="hello")
+
+
+def test_custom_tools_in_a_stream_are_guarded(client, fake_llm):
+    def calls(text):
+        return {"tool_calls": [{"index": 0, "id": "1", "type": "custom", "custom": {"name": "shell", "input": text}}]}
+
+    fake_llm.says = [chunk(calls("mail [PER")), chunk(calls("SON_1]")), chunk({}, "tool_calls")]
+    chunks = list(client.chat.completions.create(model="m", messages=user("I am Ada"), stream=True))
+    assert [c.choices[0].delta.tool_calls[0].custom["input"] for c in chunks[:2]] == ["mail Ada", ""]
+    fake_llm.says = [chunk(calls("You id")), chunk(calls("iot")), chunk({}, "tool_calls")]
+    with pytest.raises(MaliciousOutput):
+        list(client.chat.completions.create(model="m", messages=user("hello"), stream=True))
+
+
+def test_a_streamed_response_begins_empty(client, fake_llm):
+    def call(text):
+        return {"type": "custom_tool_call", "id": "s-1", "call_id": "c", "name": "shell", "input": text}
+
+    final = response(call("mail [PERSON_1]"), output_text("[PERSON_1]"))
+    part = {"type": "output_text", "text": "You idiot", "annotations": []}
+    events = [
+        {"type": "response.created", "response": response(output_text("You idiot"))},
+        {"type": "response.output_item.added", "output_index": 0, "item": call("You idiot")},
+        {"type": "response.custom_tool_call_input.delta", "output_index": 0, "item_id": "s-1", "delta": "mail"},
+        {"type": "response.custom_tool_call_input.done", "output_index": 0, "item_id": "s-1", "input": "mail"},
+        {"type": "response.output_item.done", "output_index": 0, "item": final["output"][0]},
+        {"type": "response.content_part.added", "output_index": 1, "content_index": 0, "item_id": "m-1", "part": part},
+        {"type": "response.completed", "response": final},
+    ]
+    fake_llm.says = [event | {"sequence_number": number} for number, event in enumerate(events)]
+    told = list(client.responses.create(model="m", input="I am Ada", stream=True))
+    assert [event.type for event in told] == [event["type"] for event in events]
+    assert told[0].response.output == []
+    assert (told[1].item.input, told[1].item.name) == ("", "shell")
+    assert (told[2].delta, told[3].input, told[4].item.input) == ("mail Ada", "mail Ada", "mail Ada")
+    assert told[5].part.text == ""
 
 
 def test_copies_and_helpers_of_the_sdk_are_guarded_too(client, fake_llm):

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
@@ -62,12 +62,11 @@ class ScannerMiddleware(AgentMiddleware):  # type: ignore[misc]
         try:
             messages, prompt = walks.run(_prompts(request.messages), scanner)
             response = handler(_silent(request, messages))
-            response.result = walks.run(_answers(response.result), scanner, prompt)[0]
+            return walks.run(_response(response), scanner, prompt)[0]
         except Blocked:
             if self._refusal is None:
                 raise
             return AIMessage(self._refusal)
-        return response
 
     async def awrap_model_call(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
         """As `wrap_model_call`."""
@@ -75,12 +74,11 @@ class ScannerMiddleware(AgentMiddleware):  # type: ignore[misc]
         try:
             messages, prompt = await walks.run_async(_prompts(request.messages), scanner)
             response = await handler(_silent(request, messages))
-            response.result = (await walks.run_async(_answers(response.result), scanner, prompt))[0]
+            return (await walks.run_async(_response(response), scanner, prompt))[0]
         except Blocked:
             if self._refusal is None:
                 raise
             return AIMessage(self._refusal)
-        return response
 
 
 def _silent(request: Any, messages: list[BaseMessage]) -> Any:
@@ -131,6 +129,13 @@ def _output(value: Any) -> walks.Walk[Any]:
     raise TypeError(f"a guarded runnable gives a text or a message, not {type(value).__name__}")
 
 
+def _response(response: Any) -> walks.Walk[Any]:
+    """What a model answered an agent, with what was made of its text."""
+    response.result = yield from _answers(response.result)
+    response.structured_response = yield from walks.leaves(response.structured_response, is_output=True)
+    return response
+
+
 def _prompts(messages: list[BaseMessage]) -> walks.Walk[list[BaseMessage]]:
     return (yield from walks.each(_message(message, is_output=False) for message in messages))
 
@@ -142,11 +147,21 @@ def _answers(messages: list[BaseMessage]) -> walks.Walk[list[BaseMessage]]:
 def _message(message: BaseMessage, *, is_output: bool) -> walks.Walk[BaseMessage]:
     if message.type in chat.TRUSTED_ROLES and not is_output:
         return message
-    changes: dict[str, Any] = {"content": (yield from walks.content_of(message.content, is_output=is_output))}
-    if isinstance(message, AIMessage) and message.tool_calls:
-        arguments = [call["args"] for call in message.tool_calls]
-        safe = yield from walks.leaves(arguments, is_output=is_output)
-        changes["tool_calls"] = [{**c, "args": a} for c, a in zip(message.tool_calls, safe, strict=True)]
+    calls, broken = getattr(message, "tool_calls", []), getattr(message, "invalid_tool_calls", [])
+    told = {"content": message.content, "additional_kwargs": message.additional_kwargs}
+    if calls or broken:
         # Some providers keep the same calls here once more, as the LLM wrote them.
-        changes["additional_kwargs"] = {k: v for k, v in message.additional_kwargs.items() if k != "tool_calls"}
+        told["additional_kwargs"] = {k: v for k, v in message.additional_kwargs.items() if k != "tool_calls"}
+    if is_output:
+        told["response_metadata"] = message.response_metadata
+    changes: dict[str, Any] = yield from walks.content_of(told, is_output=is_output)
+    if message.type == "human":
+        changes["name"] = yield from walks.content_of(message.name)
+    if calls:
+        safe = yield from walks.leaves([call["args"] for call in calls], is_output=is_output)
+        changes["tool_calls"] = [{**call, "args": args} for call, args in zip(calls, safe, strict=True)]
+    if broken:
+        changes["invalid_tool_calls"] = yield from walks.content_of(broken, is_output=is_output)
+    if isinstance(message, AIMessageChunk):
+        changes["tool_call_chunks"] = []
     return message.model_copy(update=changes)

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import llm
-from llm.parts import Message, StreamEvent, TextPart, ToolCallPart, ToolResultPart
+from llm.parts import Message, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
 
 from scanner_client import AsyncClient, Client
 from scanner_client.integrations import chat, walks
@@ -143,6 +143,8 @@ def _part(part: Any) -> walks.Walk[Any]:
         return dataclasses.replace(part, output=(yield from walks.content_of(part.output)))
     if isinstance(part, ToolCallPart):
         return dataclasses.replace(part, arguments=(yield from walks.leaves(part.arguments, is_output=False)))
+    if isinstance(part, ReasoningPart):
+        return dataclasses.replace(part, text=(yield from walks.content_of(part.text)))
     return part
 
 

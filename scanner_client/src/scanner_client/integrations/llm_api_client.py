@@ -68,8 +68,8 @@ def guard(client: T, scanner: Client | None = None) -> T:
         if isinstance(known := refusals.reason(request), Blocked):
             raise known
         try:
-            body, prompt = walks.run(chat.chat_request(request), scanner)
-            answer, _ = walks.run(chat.chat_answer(send(request=body, **options)), scanner, prompt)
+            body, prompt = walks.run(chat.request(request), scanner)
+            answer, _ = walks.run(chat.answer(send(request=body, **options)), scanner, prompt)
         except ScannerClientError as reason:
             refusals.note(request, reason)
             raise

@@ -7,17 +7,19 @@
     client = guard(OpenAI())
 
 It sits where all methods of the SDK send their requests, so that `parse`, `stream` and `with_options` are guarded too.
-Raw responses can't be, and are refused. Other endpoints, such as embeddings, pass unscanned.
+A response that is retrieved later is scanned as well, but the values in it stay replaced: only the call that asked for
+it can put them back. What can't be scanned is refused: raw responses, lists of stored completions. Other endpoints,
+such as embeddings, pass unscanned, and so do web sockets (`connect`).
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, TypeVar
 
-from openai import AsyncOpenAI, OpenAI
+from openai import AsyncOpenAI, NotGiven, Omit, OpenAI
 
 from scanner_client import AsyncClient, Client
 from scanner_client.integrations import chat, walks
@@ -27,18 +29,8 @@ T = TypeVar("T", OpenAI, AsyncOpenAI)
 
 _RAW = "x-stainless-raw-response"
 
-
-@dataclass(frozen=True, slots=True)
-class _Endpoint:
-    request: Callable[[Mapping[str, Any]], walks.Walk[dict[str, Any]]]
-    answer: Callable[[Any], walks.Walk[Any]]
-
-
-_ENDPOINTS = {
-    "/chat/completions": _Endpoint(chat.chat_request, chat.chat_answer),
-    "/completions": _Endpoint(chat.completion_request, chat.completion_answer),
-    "/responses": _Endpoint(chat.responses_request, chat.responses_answer),
-}
+# What an LLM is asked, and what is stored of that: `/responses/r-1` is an answer, `/responses/r-1/input_items` is not.
+_PATH = re.compile(r"(?:^|/)(chat/completions|completions|responses)(?:/([^/?]+)(?:/cancel)?)?/?(?:\?.*)?$")
 
 
 def guard(client: T, scanner: Client | AsyncClient | None = None) -> T:
@@ -64,15 +56,33 @@ def guard(client: T, scanner: Client | AsyncClient | None = None) -> T:
     return guarded
 
 
-def _endpoint(options: Any, *, stream: bool) -> _Endpoint | None:
-    endpoint = _ENDPOINTS.get(options.url)
-    if endpoint is None:
+def _endpoint(options: Any, *, stream: bool) -> str | None:
+    """Which endpoint of an LLM is asked; None if it is another one."""
+    found = _PATH.search(options.url)
+    if found is None or options.method.lower() == "delete":
         return None
     if any(str(name).lower() == _RAW for name in options.headers or {}):
-        raise TypeError("a raw response can't be scanned: leave out with_raw_response and with_streaming_response")
-    if stream and options.url == "/completions":
-        raise TypeError("a plain completion can't be streamed through the scanner: use a chat completion")
-    return endpoint
+        raise walks.Unscannable("a raw response can't be scanned: use neither with_raw_response nor its kin")
+    if stream and found[1] == "completions":
+        raise walks.Unscannable("a plain completion can't be streamed through the scanner: use a chat completion")
+    return "input_tokens" if found[2] == "input_tokens" else found[1]
+
+
+def _body(options: Any) -> dict[str, Any]:
+    """What is going to be sent: `extra_body` replaces what it is laid over."""
+    given, extra = options.json_data or {}, options.extra_json or {}
+    if options.content is not None or not isinstance(given, dict):
+        raise walks.Unscannable("a body that is no JSON object can't be scanned")
+    return {name: value for name, value in {**given, **extra}.items() if not isinstance(value, Omit)}
+
+
+def _asking(options: Any, body: dict[str, Any]) -> Any:
+    """*options* with *body*. What `parse` does waits until the texts are safe."""
+    return options.model_copy(update={"json_data": body or None, "extra_json": None, "post_parser": NotGiven()})
+
+
+def _parsed(options: Any, answer: Any) -> Any:
+    return options.post_parser(answer) if callable(options.post_parser) else answer
 
 
 class _Guarded:
@@ -83,19 +93,22 @@ class _Guarded:
         endpoint = _endpoint(options, stream=stream)
         if endpoint is None:
             return ask(options)
-        body, prompt = walks.run(endpoint.request(options.json_data), self._scanner)
-        answer = ask(options.model_copy(update={"json_data": body}))
+        body, prompt = walks.run(chat.request(_body(options)), self._scanner)
+        answer = ask(_asking(options, body))
+        if endpoint == "input_tokens":
+            return answer
         if not stream:
-            return walks.run(endpoint.answer(answer), self._scanner, prompt)[0]
+            return _parsed(options, walks.run(chat.answer(answer), self._scanner, prompt)[0])
         raw = answer._iterator
-        safe = chat_chunks(raw, self._scanner, prompt) if "messages" in body else self._events(raw, prompt)
+        is_chat = endpoint == "chat/completions"
+        safe = chat_chunks(raw, self._scanner, prompt) if is_chat else self._events(raw, prompt)
         answer._iterator = _closing(safe, raw)
         return answer
 
     def _events(self, raw: Iterator[Any], prompt: Any) -> Iterator[Any]:
         events = list(raw)
         final = _final(events)
-        yield from _replay(events, walks.run(chat.responses_answer(final), self._scanner, prompt)[0])
+        yield from _replay(events, walks.run(chat.answer(final), self._scanner, prompt)[0])
 
 
 class _GuardedAsync:
@@ -106,18 +119,21 @@ class _GuardedAsync:
         endpoint = _endpoint(options, stream=stream)
         if endpoint is None:
             return await ask(options)
-        body, prompt = await walks.run_async(endpoint.request(options.json_data), self._scanner)
-        answer = await ask(options.model_copy(update={"json_data": body}))
+        body, prompt = await walks.run_async(chat.request(_body(options)), self._scanner)
+        answer = await ask(_asking(options, body))
+        if endpoint == "input_tokens":
+            return answer
         if not stream:
-            return (await walks.run_async(endpoint.answer(answer), self._scanner, prompt))[0]
+            return _parsed(options, (await walks.run_async(chat.answer(answer), self._scanner, prompt))[0])
         raw = answer._iterator
-        safe = chat_chunks_async(raw, self._scanner, prompt) if "messages" in body else self._events(raw, prompt)
+        is_chat = endpoint == "chat/completions"
+        safe = chat_chunks_async(raw, self._scanner, prompt) if is_chat else self._events(raw, prompt)
         answer._iterator = _closing_async(safe, raw)
         return answer
 
     async def _events(self, raw: AsyncIterator[Any], prompt: Any) -> AsyncIterator[Any]:
         events = [event async for event in raw]
-        final = (await walks.run_async(chat.responses_answer(_final(events)), self._scanner, prompt))[0]
+        final = (await walks.run_async(chat.answer(_final(events)), self._scanner, prompt))[0]
         for event in _replay(events, final):
             yield event
 
@@ -143,11 +159,6 @@ def _final(events: list[Any]) -> Any:
     return events[-1].response
 
 
-_PLAIN = frozenset(
-    f"response.{name}" for name in ("created", "queued", "in_progress", "output_item.added", "content_part.added")
-)
-
-
 def _replay(events: list[Any], final: Any) -> Iterator[Any]:
     """
     The *events* of a streamed response once more, with the texts of *final*, which was scanned.
@@ -158,32 +169,41 @@ def _replay(events: list[Any], final: Any) -> Iterator[Any]:
     told: set[tuple[str, int, int | None]] = set()
     for event in events[:-1]:
         at = (event.type, getattr(event, "output_index", 0), getattr(event, "content_index", None))
-        if event.type in _PLAIN:
+        if event.type in _BEGINNINGS:
+            event.response.output = []
             yield event
-            continue
-        name = _REPLACED.get(event.type)
-        if name is None or at in told:
-            continue
-        told.add(at)  # of many deltas the first tells everything
-        setattr(event, name, _safe(final.output[at[1]], at[2], event.type))
-        yield event
+        elif event.type in _ADDED:
+            name = _ADDED[event.type]
+            part = walks.content_of(getattr(event, name), is_output=True)
+            setattr(event, name, walks.answered(part, lambda _: ""))
+            yield event
+        elif event.type in _REPLACED and at not in told:
+            told.add(at)  # of many deltas the first tells everything
+            source, name = _REPLACED[event.type]
+            item = final.output[at[1]]
+            whole = item if at[2] is None else item.content[at[2]]
+            setattr(event, name, getattr(whole, source) if source else whole)
+            if hasattr(event, "logprobs"):
+                event.logprobs = []
+            yield event
     yield events[-1]
 
 
+_BEGINNINGS = frozenset({"response.created", "response.queued", "response.in_progress"})
+
+# What is begun is told empty.
+_ADDED = {"response.output_item.added": "item", "response.content_part.added": "part"}
+
+# Of which field of the finished item or part an event tells, and under which name; "" is all of it.
 _REPLACED = {
-    "response.output_text.delta": "delta",
-    "response.output_text.done": "text",
-    "response.content_part.done": "part",
-    "response.output_item.done": "item",
-    "response.function_call_arguments.delta": "delta",
-    "response.function_call_arguments.done": "arguments",
+    "response.output_text.delta": ("text", "delta"),
+    "response.output_text.done": ("text", "text"),
+    "response.refusal.delta": ("refusal", "delta"),
+    "response.refusal.done": ("refusal", "refusal"),
+    "response.content_part.done": ("", "part"),
+    "response.output_item.done": ("", "item"),
+    "response.function_call_arguments.delta": ("arguments", "delta"),
+    "response.function_call_arguments.done": ("arguments", "arguments"),
+    "response.custom_tool_call_input.delta": ("input", "delta"),
+    "response.custom_tool_call_input.done": ("input", "input"),
 }
-
-
-def _safe(item: Any, content_index: int | None, kind: str) -> Any:
-    if kind == "response.output_item.done":
-        return item
-    if content_index is None:
-        return item.arguments
-    part = item.content[content_index]
-    return part if kind == "response.content_part.done" else part.text
