@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import MetadataMode
 
-from scanner_client import Client, ScanFailed
+from scanner_client import Blocked, Client, ScanFailed
+from scanner_client.integrations import walks
 
 
 class ScannerPostprocessor(BaseNodePostprocessor):  # type: ignore[misc]
     """
-    Leaves out nodes whose text is malicious, and replaces values in the others as the policy says.
+    Leaves out nodes whose text or metadata is malicious, and replaces values in the others as the policy says.
 
-    The nodes of the index stay as they are. `ScanFailed` is raised if a node could not be scanned.
+    Nodes without a text pass. The nodes of the index stay as they are. `ScanFailed` is raised if a node could not be
+    scanned.
 
     Args:
         scanner: by default a client from the environment.
@@ -35,18 +39,46 @@ class ScannerPostprocessor(BaseNodePostprocessor):  # type: ignore[misc]
         return "ScannerPostprocessor"
 
     def _postprocess_nodes(self, nodes: list[Any], query_bundle: Any = None) -> list[Any]:
-        texts = [found.node.get_content() for found in nodes]
-        answers = self._scanner.analyze_many(texts, policy=self._policy)
+        texts = [_text(found.node) for found in nodes]
+        told = [text for text in texts if text.strip()]
+        answers = iter(self._scanner.analyze_many(told, policy=self._policy))
         kept = []
-        for found, text, answer in zip(nodes, texts, answers, strict=True):
+        for found, text in zip(nodes, texts, strict=True):
+            answer = next(answers) if text.strip() else None
             if isinstance(answer, ScanFailed):
                 raise answer
-            if answer.is_valid:
-                kept.append(found if answer.sanitized_prompt == text else _with(found, answer.sanitized_prompt))
+            if answer is None or (answer.is_valid and answer.sanitized_prompt == text):
+                kept.append(found)
+            elif answer.is_valid:
+                with contextlib.suppress(Blocked):
+                    node, _ = walks.run(_replaced(found.node), self._scanner, policy=self._policy)
+                    kept.append(type(found)(node=node, score=found.score))
         return kept
 
 
-def _with(found: Any, text: str) -> Any:
-    node = found.node.model_copy(deep=True)
-    node.set_content(text)
-    return type(found)(node=node, score=found.score)
+def _text(node: Any) -> str:
+    """All that *node* says: what an LLM is sent, and the metadata that another postprocessor may put in its place."""
+    text = node.get_content(metadata_mode=MetadataMode.LLM)
+    others: list[str] = []
+
+    def note(value: str) -> str:
+        if value not in text:
+            others.append(value)
+        return value
+
+    walks.answered(walks.leaves(node.metadata, is_output=False), note)
+    return "\n".join([text, *others])
+
+
+def _replaced(node: Any) -> walks.Walk[Any]:
+    """A copy of *node* with its texts replaced one by one."""
+    node = node.model_copy(deep=True)
+    shown = yield from walks.content_of(node.get_content(metadata_mode=MetadataMode.LLM))
+    if text := node.get_content(metadata_mode=MetadataMode.NONE):
+        node.set_content((yield from walks.content_of(text)))
+    node.metadata = yield from walks.leaves(node.metadata, is_output=False)
+    if node.get_content(metadata_mode=MetadataMode.LLM) != shown:
+        # What is a password only beside the name of its field is replaced in the whole alone.
+        node.set_content(shown)
+        node.excluded_llm_metadata_keys = list(node.metadata)
+    return node
