@@ -78,7 +78,7 @@ class Forbidden(RequestError):
 
 
 class RequestTooLarge(RequestError):
-    """The body, or the number of its items, is over the configured limit."""
+    """The body, the number of its items, or what its output would get back is over the limit."""
 
     code = "request_too_large"
 

@@ -6,8 +6,13 @@ import json
 import re
 from collections.abc import Mapping
 
+from scanner_service.errors import RequestTooLarge
 from scanner_service.placeholders import StandIns
 from scanner_service.text import Span
+
+# Of all the values that one output gets back. Sixteen characters mention a value of any length, so that a body of the
+# usual size could ask for gigabytes.
+MOST_RESTORED = 4_194_304
 
 
 def restore(text: str, values: Mapping[str, str]) -> str:
@@ -16,6 +21,9 @@ def restore(text: str, values: Mapping[str, str]) -> str:
 
     Where *text* starts like JSON, a value inside a string is escaped as often as strings are nested there, so that
     the document, and a JSON document inside one of its strings, stays well-formed.
+
+    Raises:
+        RequestTooLarge: the values that are put back have more than `MOST_RESTORED` characters together.
     """
     return Restorer(values).restore(text, len(text))
 
@@ -32,6 +40,7 @@ class Restorer:
         self._stand_ins = StandIns(values)
         self._strings: _JsonStrings | None = None
         self._begun = False
+        self._left = MOST_RESTORED
 
     def restore(self, text: str, end: int) -> str:
         """
@@ -40,6 +49,9 @@ class Restorer:
         Args:
             text: the next piece; what lies past *end* is only looked at, and comes again.
             end: must not lie inside a mention.
+
+        Raises:
+            RequestTooLarge: as in `restore`, for all pieces together.
         """
         if not self._stand_ins.values:
             return text[:end]
@@ -60,7 +72,12 @@ class Restorer:
         self._read(text, before)
         value = self._stand_ins.values[placeholder]
         for _ in range(self._strings.depth if self._strings else 0):
+            if len(value) > self._left:
+                break
             value = json.dumps(value, ensure_ascii=False)[1:-1]
+        self._left -= len(value)
+        if self._left < 0:
+            raise RequestTooLarge(f"the values to put back have more than {MOST_RESTORED} characters")
         return value
 
     def _read(self, text: str, span: Span) -> None:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner_service.restore import Restorer, restore
+from scanner_service.errors import RequestTooLarge
+from scanner_service.restore import MOST_RESTORED, Restorer, restore
 from tests.timing import least_seconds
 
 VALUES = {"[PERSON_1]": "Ann", "[PERSON_12]": "Bob", "[QUOTE_1]": 'a "b" \\ c\nd\t\x01é'}
@@ -81,3 +82,24 @@ def test_time_is_linear_in_the_text(hostile):
 def test_where_there_is_nothing_to_put_back_nothing_is_looked_for(monkeypatch):
     monkeypatch.delattr("scanner_service.restore._JSON_START")
     assert restore('{"a": "b"}', {}) == '{"a": "b"}'
+
+
+def test_what_is_put_back_is_bounded_however_often_a_long_value_is_mentioned():
+    long = {"[KEY_1]": "k" * (MOST_RESTORED // 2)}
+    assert len(restore("[KEY_1] [KEY_1]", long)) == MOST_RESTORED + 1
+    with pytest.raises(RequestTooLarge, match="more than 4194304 characters"):
+        restore("[KEY_1] [KEY_1] [KEY_1]", long)
+
+
+def test_escapes_of_nested_strings_count_too():
+    quotes = {"[KEY_1]": '"' * (MOST_RESTORED // 2)}
+    assert len(restore('{"a": "[KEY_1]"}', quotes)) > MOST_RESTORED
+    with pytest.raises(RequestTooLarge):
+        restore('{"a": "{\\"b\\": \\"[KEY_1]\\"}"}', quotes)
+
+
+def test_the_pieces_of_a_stream_share_the_bound():
+    restorer = Restorer({"[KEY_1]": "k" * (MOST_RESTORED - 1)})
+    assert restorer.restore("[KEY_1] ", 8)
+    with pytest.raises(RequestTooLarge):
+        restorer.restore("[KEY_1] ", 8)
