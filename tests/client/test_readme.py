@@ -1,4 +1,4 @@
-"""Every snippet of the client's README runs, and prints what it says: in process, over TCP, over a Unix socket."""
+"""Every snippet of the client's README runs, and prints what it says, against the policy and the model that ship."""
 
 from __future__ import annotations
 
@@ -8,46 +8,33 @@ import inspect
 import re
 from pathlib import Path
 
-import httpx2
 import pytest
 
 import scanner_client
 from scanner_client import AsyncClient, Client, errors
 from scanner_client.compat import llm_guard
-from tests.client.conftest import ATTACK, HARMLESS, in_process
-from tests.http.conftest import KEY
+from tests.client.conftest import ATTACK, HARMLESS
+from tests.e2e.conftest import KEY, running
 
 README = (Path(__file__).parents[2] / "scanner_client" / "README.md").read_text("utf-8")
 ALL_SNIPPETS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 SNIPPETS = [snippet for snippet in ALL_SNIPPETS if "scanner_client.integrations" not in snippet]
 
 
-@pytest.fixture(params=["in process", "tcp", "unix"])
-def _service(request, monkeypatch, tmp_path):
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory):
+    """The real server with the policy and the model that ship, on a port and on a Unix socket."""
+    folder = tmp_path_factory.mktemp("readme")
+    with running(folder, {"SCANNER_BIND": f"127.0.0.1:0,unix:{folder}/scanner.sock"}) as started:
+        yield started
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def _service(request, monkeypatch, shipped):
     """What SCANNER_URL and SCANNER_API_KEY lead to."""
-    if request.param != "in process":
-        server = request.getfixturevalue("server")
-        socket = f"unix://{server.log.parent}/scanner.sock"
-        monkeypatch.setenv("SCANNER_URL", server.url if request.param == "tcp" else socket)
-        monkeypatch.setenv("SCANNER_API_KEY", request.getfixturevalue("server_key"))
-        yield
-        return
-    world = request.getfixturevalue("world")
-    monkeypatch.setenv("SCANNER_URL", "http://testserver")
+    socket = f"unix://{shipped.log.parent}/scanner.sock"
+    monkeypatch.setenv("SCANNER_URL", shipped.url if request.param == "tcp" else socket)
     monkeypatch.setenv("SCANNER_API_KEY", KEY)
-    with in_process(world) as http:
-        _inject(monkeypatch, Client, lambda: http)
-        _inject(monkeypatch, AsyncClient, lambda: httpx2.AsyncClient(transport=httpx2.ASGITransport(world.app)))
-        yield
-
-
-def _inject(monkeypatch, cls, make):
-    made = cls.__init__
-
-    def init(self, *arguments, **options):
-        made(self, *arguments, **{"http_client": make()} | options)
-
-    monkeypatch.setattr(cls, "__init__", init)
 
 
 def _names(first):
@@ -92,7 +79,7 @@ def test_the_snippet_does_what_it_says(number, capsys):
         asyncio.run(result)
     printed = capsys.readouterr().out.splitlines()
     if "stream_output" in snippet:
-        assert printed == ["Hello Ada, how are you?"]
+        assert printed == ["Hello Ada Lovelace, how are you?"]
         return
     promised = re.findall(r"^\s*print\(.*\)  # (.+)$", snippet, re.MULTILINE)
     assert len(printed) == len(promised)
