@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from string import ascii_lowercase, ascii_uppercase
 
 from scanner_service.text import Span
+from scanner_service.views.legible import OPAQUE
 from scanner_service.views.words import COMMON, is_common, passages
 
 _LOWER = bytes.maketrans(ascii_uppercase.encode(), ascii_lowercase.encode())
@@ -14,6 +15,10 @@ _NO_LETTERS = bytes(code for code in range(256) if not chr(code).isalpha() or co
 _LETTERS_ONLY = bytes.maketrans(_NO_LETTERS, b" " * len(_NO_LETTERS)).translate(_LOWER)
 _COMMON = frozenset(COMMON)
 _WORD = re.compile("[A-Za-z]+")
+# A key beside deciphered words, of which it is no word.
+_BEFORE = re.compile(rf"(?<![\w-]){OPAQUE}\W{{1,4}}\Z", re.ASCII)
+_AFTER = re.compile(rf"\W{{1,4}}{OPAQUE}", re.ASCII)
+_WIDEST = 260
 
 # Shorter words turn into common ones by chance: "saw" is "was" backwards.
 _TELLING = 4
@@ -80,9 +85,14 @@ def _common_in(words: str) -> int:
 
 def _stretches(text: str, decipher: Callable[[str], str]) -> Iterator[Span]:
     words = list(_WORD.finditer(text))
+    at = 0
     for first, last, gain in passages((_gain(word[0], decipher) for word in words), _PATIENCE):
         if gain >= _LEAST_GAIN:
-            yield Span(words[first].start(), words[last - 1].end())
+            start, end = max(words[first].start(), at), words[last - 1].end()
+            if start < end:
+                before, after = _BEFORE.search(text[max(start - _WIDEST, at) : start]), _AFTER.match(text, end)
+                at = after.end() if after else end
+                yield Span(start - len(before[0]) if before else start, at)
 
 
 def _gain(word: str, decipher: Callable[[str], str]) -> float:

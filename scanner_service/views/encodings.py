@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 from scanner_service.text import Span
-from scanner_service.views.legible import is_wordy, legible, speaks
+from scanner_service.views.legible import has_token, is_wordy, legible, speaks
 from scanner_service.views.shape import shape, word_shape
 
 _SHORTEST = 16
@@ -88,7 +88,7 @@ def _binary(written: str) -> str | None:
 def _decimal(written: str) -> str | None:
     codes = list(map(int, re.findall("[0-9]+", written)))
     plain = legible(bytes(codes)) if max(codes) < 256 else None
-    return plain if plain and speaks(plain) else None
+    return plain if plain and (speaks(plain) or has_token(plain)) else None
 
 
 def _hex(written: str) -> str | None:

@@ -14,6 +14,9 @@ _RUNS = re.compile("[\t\n\r\x20-\x7e\xa0-\ud7ff\uf900-\ufdcf\ufdf0-\ufffc\U00010
 _SHORTEST_INSIDE = 16
 _SHORTEST_WHOLE = 2
 _LETTERS = re.compile("[A-Za-z]+")
+OPAQUE = r"(?=[A-Za-z_-]{0,255}[0-9])(?=[0-9_-]{0,255}[A-Za-z])[\w-]{16,256}"
+"""A key: many letters and digits in one."""
+_OPAQUE = re.compile(rf"\b{OPAQUE}")
 
 
 def legible(data: bytes) -> str | None:
@@ -48,3 +51,8 @@ def speaks(text: str) -> bool:
         return is_wordy(text)
     words = _LETTERS.findall(text)
     return 2 * sum(len(word) for word in words if is_common(word)) > len("".join(text.split()))
+
+
+def has_token(text: str) -> bool:
+    """Whether a word of *text* is a key: many letters and digits in one."""
+    return _OPAQUE.search(text) is not None
