@@ -4,6 +4,7 @@ The errors of the service. Codes are part of the API, messages are not, and neit
 * ScannerServiceError
   + ConfigError
   + ModelError
+  + ViewError
   + RequestError
     - Malformed
     - InvalidRequest
@@ -41,6 +42,12 @@ class ModelError(ScannerServiceError):
     """A model could not be loaded or run. Inside a scan it excuses the rules that need the model."""
 
     code = "model_error"
+
+
+class ViewError(ScannerServiceError):
+    """A derivation of the text could not be made. Inside a scan it excuses the rules that need it."""
+
+    code = "view_error"
 
 
 class RequestError(ScannerServiceError):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scanner_service.errors import DeadlineExceeded, ModelError
+from scanner_service.errors import DeadlineExceeded, ModelError, ViewError
 from scanner_service.findings import ScannerResult, ScanResult
 from scanner_service.logs import log_failure
 from scanner_service.policy import Rule
@@ -79,6 +79,9 @@ class Scan:
     _results: dict[str, ScannerResult] = field(default_factory=dict)
     _stopped: bool = False
 
+    def __post_init__(self) -> None:
+        self.text.check = self.deadline.check
+
     def prepare(self, read: Callable[[str, str], Any]) -> Readings:
         """
         Run the rules that need no model, then derive what the others need, unless a rule has stopped the scan.
@@ -97,7 +100,10 @@ class Scan:
                 self._run(rule, Context(prompt=self.prompt))
         if not self._stopped:
             for need in {need for rule in self.rules for need in rule.scanner.needs}:
-                self.wanted[need] = self.text.views(VIEWS[need.view])
+                try:
+                    self.wanted[need] = self.text.views(VIEWS[need.view])
+                except ViewError as error:
+                    log_failure(log, "could not be derived", error, what="view", which=need.view)
         readings: dict[tuple[str, str], Any] = {}
         for need, views in self.wanted.items():
             for view in views:
@@ -134,9 +140,12 @@ class Scan:
     def _result(self, rule: Rule, context: Context) -> ScannerResult:
         started = time.perf_counter()
         if any(need not in context.predictions for need in rule.scanner.needs):
-            return rule.excuse("model_failed")
+            derived = all(need in self.wanted for need in rule.scanner.needs)
+            return rule.excuse("model_failed" if derived else "scanner_failed")
         try:
             findings = list(rule.scanner.scan(self.text, context))
+        except DeadlineExceeded:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the rule did not run and must say so
             log_failure(log, "could not run", error, what="scanner", which=rule.name)
             return rule.excuse("scanner_failed", _ms_since(started))

@@ -12,6 +12,8 @@ from typing import Any
 
 from scanner_service.errors import ConfigError
 from scanner_service.placeholders import StandIns, mentions, parse, spell
+from scanner_service.text import View
+from scanner_service.views import visible
 
 HASH_DIGITS = 12  # 48 bits: values of one label in one text do not collide in practice
 
@@ -97,7 +99,9 @@ class Substitutes:
 
     def _unused(self, label: str) -> str:
         if label not in self._taken:
-            self._taken[label] = frozenset(mention.placeholder for mention in mentions(self._text, [label]))
+            # Invisible characters inside a mention may be removed.
+            texts = {self._text, visible(View.identity(self._text)).text}
+            self._taken[label] = frozenset(each.placeholder for text in texts for each in mentions(text, [label]))
         while True:
             self._next[label] = self._next.get(label, 0) + 1
             placeholder = spell(label, self._next[label])

@@ -6,6 +6,8 @@ from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from scanner_service.errors import ViewError
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
@@ -134,23 +136,46 @@ class View:
         ends.extend(self.ends[start:end])
 
 
-Derive = Callable[[View], Sequence[View]]
+Check = Callable[[], None]
+Derive = Callable[[View, Check], Sequence[View]]
+
+
+def unchecked() -> None:
+    """The check of a derivation that may take as long as it does."""
 
 
 class Text:
-    """A text under scan. It never changes; each of its derivations is computed at most once."""
+    """
+    A text under scan. It never changes; each of its derivations is computed at most once.
 
-    __slots__ = ("_views", "value")
+    Attributes:
+        value: the text itself.
+        check: called between the steps of a derivation that takes its time; what it raises ends that.
+    """
+
+    __slots__ = ("_views", "check", "value")
 
     def __init__(self, value: str) -> None:
         self.value = value
-        self._views: dict[Derive, Sequence[View]] = {}
+        self.check: Check = unchecked
+        self._views: dict[Derive, Sequence[View] | ViewError] = {}
 
     def __len__(self) -> int:
         return len(self.value)
 
     def views(self, derive: Derive) -> Sequence[View]:
-        """What *derive* makes of this text: one view, several, or none."""
+        """
+        What *derive* makes of this text: one view, several, or none.
+
+        Raises:
+            ViewError: if it cannot; it is not tried again.
+        """
         if derive not in self._views:
-            self._views[derive] = tuple(derive(View.identity(self.value)))
-        return self._views[derive]
+            try:
+                self._views[derive] = tuple(derive(View.identity(self.value), self.check))
+            except ViewError as error:
+                self._views[derive] = error
+        views = self._views[derive]
+        if isinstance(views, ViewError):
+            raise views
+        return views

@@ -168,7 +168,7 @@ def test_a_span_outside_the_view_is_refused():
 def test_a_text_derives_each_view_once():
     calls = []
 
-    def derive(view):
+    def derive(view, check):
         calls.append(view.text)
         return [view]
 

@@ -30,7 +30,13 @@ def members(ranges: str) -> frozenset[str]:
     return frozenset(chr(code) for first, last in ends for code in range(ord(first), ord(last or first) + 1))
 
 
-_RUN = re.compile(f"[{INVISIBLE}]+")
+# What a terminal obeys and does not show: colours and movements (CSI), titles and links (OSC). Longer ones are none,
+# and without a number only those that logs use: else a text could be spelled in the letters that end them.
+CONTROL_SEQUENCE = "(?:[HJKm]|[0-?]{1,64}[ -/]{0,4}[@-~])"
+_CSI = f"(?:\x1b\\[|\x9b){CONTROL_SEQUENCE}"
+_OSC = f"(?:\x1b\\]|\x9d)[^{INVISIBLE}\r\n]{{0,1000}}(?:\x07|\x1b\\\\|\x9c)"
+
+_RUN = re.compile(f"(?:{_CSI}|{_OSC}|[{INVISIBLE}])++")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
 # Scripts whose letters join or stack: Arabic, Syriac, N'Ko, those of India and South East Asia, Tibetan, Mongolian.
 _JOINING = re.compile(
@@ -60,6 +66,8 @@ def invisible_runs(text: str, *, soft_hyphens: bool = False) -> Iterator[Span]:
     a variation selector after a character that has variations, direction marks in text with letters written from
     the right (overrides excepted), zero-width spaces between words of scripts without spaces, a soft hyphen where
     a word may break, a byte order mark at the very start, and the tags in the flags of England, Scotland and Wales.
+
+    A control sequence of a terminal, such as the one before coloured text, belongs to its run as a whole.
 
     Args:
         text: what to look through; the time is linear in its length.

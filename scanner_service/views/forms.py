@@ -20,14 +20,15 @@ _DRESSED = (
     "\U0001f150-\U0001f169\U0001f170-\U0001f189"
 )
 _FULL_WIDTH_LETTERS = "\uff21-\uff3a\uff41-\uff5a"
+_FULL_WIDTH_DIGITS = "\uff10-\uff19"
 _FULL_WIDTH = "\uff01-\uff5e\u3000"
 _FLAG_LETTERS = "\U0001f1e6-\U0001f1ff"
 _MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20e2\u20e4-\u20f0\ufe20-\ufe2f"
 # Lines through, over, under and around a letter.
 _LINES = "\u0305\u0332\u0333\u0334-\u0338\u033f\u0489\u20d2\u20d3\u20d8-\u20e2\u20e4-\u20ef"
 
-UNUSUAL = members(_DRESSED + _FULL_WIDTH_LETTERS + _FLAG_LETTERS + _MARKS)
-"""What gives `undress` or `unmark` work to do."""
+UNUSUAL = members(_DRESSED + _FULL_WIDTH_LETTERS + _FULL_WIDTH_DIGITS + _FLAG_LETTERS + _MARKS)
+"""What gives `undress`, `unmark` or `unmix` work to do."""
 
 _DRESS = re.compile(f"(?P<flags>[{_FLAG_LETTERS}]+)|(?P<wide>[{_FULL_WIDTH}]+)|(?P<dressed>[{_DRESSED}])")
 _WIDE_LETTER = re.compile(f"[{_FULL_WIDTH_LETTERS}]")
@@ -38,6 +39,15 @@ _NOISE = re.compile(f"[{_MARKS}]{{3,}}|[{_LINES}]+|(?:[A-Za-z][{_MARKS}]++){{4}}
 
 # Where one word is noise, two marked letters in a row are too.
 _FAINT_NOISE = re.compile(f"{_NOISE.pattern}|(?:[A-Za-z][{_MARKS}]++){{2}}")
+
+# An address, or a run of letters and digits, with what does not belong there.
+_ADDRESS = f"A-Za-z0-9._%+{_MARKS}-"
+_ALNUM = f"A-Za-z0-9{_FULL_WIDTH_DIGITS}"
+_VALUE = re.compile(rf"(?<![{_ADDRESS}])[{_ADDRESS}]++@[{_ADDRESS}]++|[{_ALNUM}][{_ALNUM}{_MARKS}]*+")
+_MIXED = re.compile(f"[{_MARKS}{_FULL_WIDTH_DIGITS}]")
+_LETTER, _DIGIT = re.compile("[A-Za-z]"), re.compile("[0-9]")
+# Japanese writes full-width digits in short names: PS５.
+_SHORTEST_TOKEN = 12
 
 # Fewer letters than this are flags, though they spell a word as well: US, IT.
 _SHORTEST_FLAG_WORD = 4
@@ -112,3 +122,22 @@ def _without_marks(character: str) -> str:
     """The letter below marks that are composed with it, nothing for a mark, and otherwise *character*."""
     bare = _ANY_MARK.sub("", unicodedata.normalize("NFD", character))
     return bare if len(bare) <= 1 else character
+
+
+def unmix(view: View) -> View:
+    """
+    *view* without combining marks in numbers, in runs of letters and digits, and in addresses; and with digits of ASCII
+    for full-width ones that share a number, or a run of letters and digits too long for a name, with those of ASCII.
+    """
+    return view if _MIXED.search(view.text) is None else view.rewrite(_unmixed(view.text))
+
+
+def _unmixed(text: str) -> Iterator[tuple[Span, str]]:
+    for value in _VALUE.finditer(text):
+        letter, digit = _LETTER.search(value[0]), _DIGIT.search(value[0])
+        unmarked = digit or "@" in value[0]
+        narrowed = len(value[0]) >= _SHORTEST_TOKEN if letter else digit
+        for mixed in _MIXED.finditer(text, *value.span()):
+            plain = unicodedata.normalize("NFKC", mixed[0]) if mixed[0].isdigit() else ""
+            if narrowed if plain else unmarked:
+                yield Span(*mixed.span()), plain

@@ -27,6 +27,11 @@ _LATIN_FOR = str.maketrans(LATIN)
 _ALIKE = frozenset(LATIN)
 _LATIN_OR_ALIKE = _ALIKE | frozenset(ascii_letters)
 _WORD = re.compile(r"[^\W\d_]+")
+_RUN = re.compile(r"[\w-]+")
+_NO_LETTERS = re.compile(r"[0-9_-]+")
+_DIGIT_AT_LETTER = re.compile(r"[0-9](?:(?<=[^\W\d_][0-9])|(?=[^\W\d_]))")
+# A key or token; what has fewer letters and digits is a name: COVID-19, Wi-Fi-6.
+_SHORTEST_TOKEN = 16
 _CHANGE = re.compile("[A-Za-z][^A-Za-z]|[^A-Za-z](?=[A-Za-z])")
 _SHORTEST_MIXED = 3
 
@@ -40,8 +45,9 @@ def latinize(view: View) -> View:
     """
     *view* with Latin letters for their look-alikes, in words that look Latin altogether and ought to be.
 
-    That is a word that mixes scripts; and, where most letters of the text are Latin, a word all of whose letters are
-    foreign and that spells a common English word. Russian, Greek, Armenian and Cherokee stay untouched.
+    That is a word that mixes scripts, or a token of letters and digits that does; and, where most letters of the text
+    are Latin, a word all of whose letters are foreign and that spells a common English word. Russian, Greek, Armenian
+    and Cherokee stay untouched.
     """
     if view.text.isascii() or _ALIKE.isdisjoint(set(view.text)):
         return view
@@ -49,13 +55,28 @@ def latinize(view: View) -> View:
 
 
 def _in_latin(text: str) -> Iterator[tuple[Span, str]]:
-    words = [match for match in _WORD.finditer(text) if _may_stand_in(match[0])]
+    words = list(_candidates(text))
     among_latin = caseless(shape(text)).count(b"a") > len(text) - len(text.encode("ascii", "ignore"))
     for word in words:
-        if _stands_in(word[0], among_latin=among_latin):
+        if _stands_in(_NO_LETTERS.sub("", word[0]), among_latin=among_latin):
             for at, letter in enumerate(word[0], word.start()):
                 if letter in LATIN:
                     yield Span(at, at + 1), LATIN[letter]
+
+
+def _candidates(text: str) -> Iterator[re.Match[str]]:
+    """The words with look-alikes; what is a token is one word."""
+    if _DIGIT_AT_LETTER.search(text) is None:
+        yield from (word for word in _WORD.finditer(text) if _may_stand_in(word[0]))
+        return
+    for run in _RUN.finditer(text):
+        if run[0].isascii():
+            continue
+        letters = _NO_LETTERS.sub("", run[0])
+        if _SHORTEST_TOKEN <= len(run[0]) > len(letters) and _LATIN_OR_ALIKE.issuperset(letters):
+            yield run
+        else:
+            yield from (word for word in _WORD.finditer(text, *run.span()) if _may_stand_in(word[0]))
 
 
 def _may_stand_in(word: str) -> bool:
