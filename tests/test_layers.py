@@ -13,7 +13,8 @@ ROOT = Path(scanner_service.__file__).parent
 
 # From the bottom up. A module may import from its own layer's lower neighbours and from any layer below.
 LAYERS = [
-    ["errors", "text", "accepted", "stages", "trace_parent", "garbage"],
+    ["errors"],
+    ["text", "accepted", "stages", "trace_parent", "garbage"],
     ["findings", "views", "linear_regex", "calibration", "policy_file", "inheritance"],
     ["scanner", "placeholders"],
     ["substitutes", "restore", "vault", "evidence"],
