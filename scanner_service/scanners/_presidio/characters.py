@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
+from functools import cache
 
-_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
+import regex  # type: ignore[import-untyped]
+
+# Of the package `regex`, as the patterns are: it knows digits that came to Unicode after Python's own data.
+_DIGIT = regex.compile(r"\d")
+_OTHER_DIGIT = regex.compile(r"(?![0-9])\d")
 _PLAIN: dict[int, int | str] = {
     **{wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)},  # full-width forms
     **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63"), "-"),
@@ -19,4 +23,17 @@ def plain(text: str) -> str:
     """*text* with the digits of every script, full-width characters, dashes and spaces in ASCII, place for place."""
     if text.isascii():
         return text
-    return _OTHER_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text.translate(_PLAIN))
+    plainer: str = _OTHER_DIGIT.sub(lambda digit: str(_value(digit[0])), text.translate(_PLAIN))
+    return plainer
+
+
+@cache
+def _value(digit: str) -> int:
+    known = unicodedata.decimal(digit, None)
+    if known is not None:
+        return known
+    # Digits come in runs from 0 to 9 (The Unicode Standard, 4.6).
+    zero = ord(digit)
+    while _DIGIT.match(chr(zero - 1)):
+        zero -= 1
+    return (ord(digit) - zero) % 10
