@@ -27,17 +27,21 @@ GROUPED = 0.6
 MAX_DIGITS = 15
 MIN_DIGITS = 7
 
-# Groups of digits, up to two separators apart. More than seven groups are a table.
+# No number is written in more groups of digits.
+MAX_GROUPS = 7
+
+# Groups of digits, up to two separators apart. An extension may touch them, and so may what is short for telephone.
 _STRETCH = re.compile(
-    r"(?<![\w.])(?<!\w-)(?<!\d:)(?:\+\d{1,3}[ .-]\d(?=[ .-])|(?:\+\(?|\(\+?)?\d{1,15}(?!\d)\)?)"
-    r"(?:(?:[ ./()-]{1,2}|[ ]?\(0\)[ ]?)\d{2,12}(?!\d)\)?){0,6}(?!\w|:\d)",
+    r"(?<!\w)(?<!(?<![^\W\d_])\.)(?<!\w-)(?<!\d:)(?:\+\d{1,3}[ .-]\d(?=[ .-])|(?:\+\(?|\(\+?)?\d{1,15}(?!\d)\)?)"
+    r"(?:(?:[ ./()-]{1,2}|[ ]?\(0\)[ ]?)\d{2,12}(?!\d)\)?)*"
+    r"(?:(?=(?:x|ext)\.?\d{1,5}\b)|(?!\w|:\d))",
     re.ASCII,
 )
 _GROUP = re.compile(r"\d+", re.ASCII)
-# Dates, network addresses and decimal fractions, which some numbering plan would take.
+# Dates, years in brackets, network addresses and decimal fractions, which some numbering plan would take.
 _SOMETHING_ELSE = re.compile(
     r"(?:19|20)\d\d([-/.])\d\d?\1\d\d?(?!\d)|\d\d?([-/.])\d\d?\2(?:\d{4}|\d\d)\Z"
-    r"|\d{1,3}(?:\.\d{1,3}){3}\Z|\d{1,3}\.\d{4,}\Z",
+    r"|(?:19|20)\d\d\)|\d{1,3}(?:\.\d{1,3}){3}\Z|\d{1,3}\.\d{4,}\Z",
     re.ASCII,
 )
 # How North America writes its numbers, with or without the 1.
@@ -61,6 +65,11 @@ class _Written:
     text: str
     start: int
     groups: Sequence[tuple[int, int]]
+
+    def part(self, first: int, after: int) -> _Written:
+        """Groups *first* to *after* alone."""
+        groups = self.groups[first:after]
+        return _Written(self.text, groups[0][0] if first and groups else self.start, groups)
 
     @property
     def end(self) -> int:
@@ -87,29 +96,62 @@ def find_numbers(text: str, regions: tuple[str, ...]) -> Iterator[Number]:
     """The numbers in *text*, apart from each other: international ones, and those of *regions* (ISO 3166)."""
     for match in _STRETCH.finditer(text):
         groups = [group.span() for group in _GROUP.finditer(text, *match.span())]
-        stretch = _Written(text, match.start(), groups)
-        if len(stretch.digits) >= MIN_DIGITS:
-            numbers = list(_evident(stretch, regions))
-            yield from numbers or _plain(stretch, regions)
+        if sum(end - start for start, end in groups) >= MIN_DIGITS:
+            yield from _in_stretch(_Written(text, match.start(), groups), regions)
 
 
-def _evident(stretch: _Written, regions: tuple[str, ...]) -> Iterator[Number]:
-    """Numbers whose form says what they are; the longest that starts with a group, from left to right."""
-    first = 0
-    for index, (group, group_end) in enumerate(stretch.groups):
-        if index < first or (index and stretch.text[group - 1] not in " ("):
-            continue
-        start = stretch.start if not index else group - (stretch.text[group - 1] == "(")
-        # A bracket belongs to the number if it closes behind the first group: `(415) 555-2671`, `(+44) 20 …`.
-        if stretch.text[start] == "(" and stretch.text[group_end : group_end + 1] != ")":
-            start += 1
-        for count in _counts(stretch.text[start], stretch.lengths[index:]):
-            written = _Written(stretch.text, start, stretch.groups[index : index + count])
-            number = written.is_possible and (_international(written) or _grouped(written, regions))
-            if number:
-                yield number
-                first = index + count
-                break
+def _in_stretch(stretch: _Written, regions: tuple[str, ...]) -> Iterator[Number]:
+    """Numbers whose form says what they are, from left to right, and what the rest holds if the context says so."""
+    rest = at = 0
+    while at < len(stretch.groups):
+        found = _evident(stretch, at, regions, apart=at == rest)
+        if found:
+            number, after = found
+            yield from _plain(stretch.part(rest, at), regions)
+            yield number
+            rest = at = after
+        else:
+            at += 1
+    yield from _plain(stretch.part(rest, at), regions)
+
+
+def _evident(stretch: _Written, at: int, regions: tuple[str, ...], *, apart: bool) -> tuple[Number, int] | None:
+    """
+    The number that begins with group *at*, and the group after it: the longest, unless another number follows a shorter
+    one and would be cut. Not where a bracket or space must be and is not; *apart* says that a number ends there.
+    """
+    numbers = list(_beginning(stretch, at, regions, apart=apart))
+    for number, after in reversed(numbers):
+        if any(next_.end > numbers[0][0].end for next_, _ in _beginning(stretch, after, regions, apart=True)):
+            return number, after
+    return numbers[0] if numbers else None
+
+
+def _beginning(stretch: _Written, at: int, regions: tuple[str, ...], *, apart: bool) -> Iterator[tuple[Number, int]]:
+    """Every number that begins with group *at* and says by its form what it is, longest first."""
+    groups = stretch.groups[at : at + MAX_GROUPS]
+    if not groups or not (apart or stretch.text[groups[0][0] - 1] in " ("):
+        return
+    group, group_end = groups[0]
+    start = stretch.start if not at else group - (stretch.text[group - 1] == "(")
+    # A bracket belongs to the number if it closes behind the first group: `(415) 555-2671`, `(+44) 20 …`.
+    if stretch.text[start] == "(" and stretch.text[group_end : group_end + 1] != ")":
+        start += 1
+    for count in _counts(stretch.text[start], _Written(stretch.text, start, _to_bracket(stretch.text, groups)).lengths):
+        written = _Written(stretch.text, start, groups[:count])
+        number = written.is_possible and (_international(written) or _grouped(written, regions))
+        if number:
+            yield number, at + count
+
+
+def _to_bracket(text: str, groups: Sequence[tuple[int, int]]) -> Sequence[tuple[int, int]]:
+    """The *groups* before a bracket that opens when there are digits enough: what follows is the next number."""
+    digits = 0
+    for index, (start, end) in enumerate(groups):
+        if digits >= MIN_DIGITS and text[start - 1] == "(":
+            return groups[:index]
+        digits += end - start
+    return groups
 
 
 def _counts(begins_with: str, lengths: Sequence[int]) -> Sequence[int]:
