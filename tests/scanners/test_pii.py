@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import phonenumbers
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from scanner_service.findings import Action, Finding
 from scanner_service.policy import Rule
 from scanner_service.scanner import ModelInfo, Need, Prediction
 from scanner_service.scanners import pii
+from scanner_service.scanners._presidio.characters import plain
 from scanner_service.scanners._presidio.recognizers import catalogue, languages, tunings
 from scanner_service.scanners._presidio.tokens import Artifacts, Blank, lemmas
 from scanner_service.testing import FakeModels, check_scanner, run_scanner
@@ -167,6 +169,28 @@ class TestEntities:
     def test_a_card_after_four_digits_that_could_begin_one_is_found(self) -> None:
         assert certain("4000 4111 1111 1111 1111") == [("CREDIT_CARD", "4111 1111 1111 1111")]
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Transfer from {} to {} today",
+            "{} {}",
+            "Invoice RE2024 pay to {} or {}",
+            "Ref AB12 NO12 {} DE12 {}",
+            "{} EUR 500 and {} BIC COBADEFFXXX",
+        ],
+    )
+    @pytest.mark.parametrize("gap", [" ", ""])
+    def test_no_account_number_is_lost_behind_another_or_what_begins_like_one(self, text: str, gap: str) -> None:
+        one, other = "DE89 3704 0044 0532 0130 00".replace(" ", gap), "GB29 NWBK 6016 1331 9268 19".replace(" ", gap)
+        found = certain(text.format(one, other), build(entities=["IBAN_CODE"]))
+        assert found == [("IBAN_CODE", one), ("IBAN_CODE", other)]
+
+    def test_both_ends_of_a_range_of_addresses_are_found(self) -> None:
+        assert certain("from 203.0.113.7-203.0.113.9.") == [
+            ("IP_ADDRESS", "203.0.113.7"),
+            ("IP_ADDRESS", "203.0.113.9"),
+        ]
+
     @pytest.mark.parametrize("entity", list(catalogue()))
     def test_every_predefined_recognizer_can_be_named(self, entity: str) -> None:
         check_scanner(
@@ -221,6 +245,31 @@ class TestPhones:
             ("PHONE_NUMBER", "415-555-2671"),
             ("PHONE_NUMBER", "415-555-2672"),
         ]
+
+    @pytest.mark.parametrize(
+        "numbers",
+        [
+            ["(415) 555-2671", "(212) 555-0199", "(646) 555-3333"],
+            ["(415) 555-2671", "212-555-0199"],
+            ["030 1234567", "040 7654321"],
+            ["01 42 68 53 00", "06 12 34 56 78"],
+            ["+44 20 7946 0958", "020 7946 0959"],
+        ],
+    )
+    @pytest.mark.parametrize("before", ["", "12 34 56 78 90 "])
+    def test_none_of_several_numbers_takes_a_part_of_the_next(self, numbers: list[str], before: str) -> None:
+        assert certain(before + " ".join(numbers)) == [("PHONE_NUMBER", number) for number in numbers]
+
+    def test_bare_digits_beside_an_evident_number_are_found_with_context(self) -> None:
+        assert [value for _, value in certain("call 415-555-2671 4155552672")] == ["415-555-2671", "4155552672"]
+
+    @pytest.mark.parametrize("value", ["415-555-2671x123", "415-555-2671ext.4", "Tel.415-555-2671", "a/o.415-555-2671"])
+    def test_extensions_and_abbreviations_may_touch_a_number(self, value: str) -> None:
+        assert certain(value) == [("PHONE_NUMBER", "415-555-2671")]
+
+    @pytest.mark.parametrize("value", ["Physica A 388 (2009) 764-774", "(2019) 1234567", "(1998) 123-4567"])
+    def test_a_year_in_brackets_is_no_area_code(self, value: str) -> None:
+        assert certain(value) == []
 
 
 class TestContext:
@@ -285,6 +334,18 @@ class TestViews:
     )
     def test_disguised_values_are_found_where_they_stand(self, label: str, value: str) -> None:
         assert (label, value) in certain(f"It is {value}, she said")
+
+    @pytest.mark.parametrize(
+        "zero", ["\u0660", "\u07c0", "\U00010d40", "\U00011f50", "\U00016130", "\U0001ccf0", "\U0001e4f0"]
+    )
+    def test_digits_newer_than_pythons_own_data_are_digits(self, zero: str) -> None:
+        card = "".join(chr(ord(zero) + int(digit)) if digit.isdigit() else digit for digit in "4111 1111 1111 1111")
+        assert ("CREDIT_CARD", card) in certain(f"card {card}")
+        assert ("UK_NHS", f"943 476 591{chr(ord(zero) + 9)}") in certain(f"943 476 591{chr(ord(zero) + 9)} nhs")
+
+    def test_whatever_the_patterns_take_for_a_digit_becomes_one_of_ascii(self) -> None:
+        digits = regex.findall(r"\d", "".join(map(chr, range(sys.maxunicode + 1))))
+        assert plain("".join(digits)) == "0123456789" * (len(digits) // 10)
 
     def test_what_both_views_show_counts_once(self) -> None:
         text = "a\u200bb jane@example.com"

@@ -23,7 +23,7 @@ from scanner_service.scanners._presidio.phone import Phone, ZaPhone
 from scanner_service.scanners._presidio.tokens import LANGUAGE
 
 # What people write between groups of digits, left out before a checksum is taken.
-_GAPS = [(gap, "") for gap in " .-"]
+_GAPS = [(gap, "") for gap in " ._-"]
 
 
 class TunedPattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
