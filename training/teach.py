@@ -53,11 +53,11 @@ def advice(samples: Sequence[Sample], teacher: Path, device: str, threads: int) 
 
 def mixed(samples: Sequence[Sample], given: Tensor) -> list[Sample]:
     """The samples, half of the target of each attack and each harmless text being the advice *given* about it."""
-    made, said = list(samples), iter(given.tolist())
-    for i, sample in enumerate(samples):
-        if sample.head == "injection":
-            (label,) = sample.target
-            made[i] = replace(sample, target=[SHARE * next(said) + (1 - SHARE) * (label or 0.0)])
+    made = list(samples)
+    asked = [i for i, sample in enumerate(samples) if sample.head == "injection"]
+    for i, said in zip(asked, given.tolist(), strict=True):
+        (label,) = samples[i].target
+        made[i] = replace(samples[i], target=[SHARE * said + (1 - SHARE) * (label or 0.0)])
     return made
 
 
