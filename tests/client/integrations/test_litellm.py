@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 
@@ -21,6 +22,13 @@ TOOLS = [{"type": "function", "function": {"name": "mail", "parameters": {"type"
 
 def user(text):
     return [{"role": "user", "content": text}]
+
+
+@pytest.fixture(autouse=True)
+def _left_by_litellm():
+    """An event loop that it never closes: better found here, where it is a warning, than at the end."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
