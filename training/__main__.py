@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="a checkpoint of another run to begin with")
     parser.add_argument("--keep", type=float, default=0.0, help="share of the weights of an .onnx `--start` to export")
     parser.add_argument("--limit", type=int, default=400, help="texts per unseen source and label")
+    parser.add_argument("--only", nargs="*", default=[], help="variants of `ablate`, by name; all if there are none")
     parser.add_argument("--processes", type=int, default=2, help="of one thread each, on a CPU")
     options = parser.parse_args()
     for stage in stages.ORDER if options.stage == "all" else [options.stage]:

@@ -108,9 +108,9 @@ VARIANTS: Mapping[str, Variant] = {
 
 
 def run(
-    work: Path, results: Path, table: Table, scale: float, processes: int, start: Path | None
+    work: Path, results: Path, table: Table, scale: float, processes: int, start: Path | None, only: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    """Trains and measures what `guard_ablations.json` does not have yet, and writes each as it ends.
+    """Trains and measures what `guard_ablations.json` does not have yet, or *only* some, and writes each as it ends.
 
     Variants that go on from a model, or are taught by one, need `start`; those with advice, what `teach` wrote.
     """
@@ -120,7 +120,7 @@ def run(
     hidden = unseen.rows(work)
     for name, variant in VARIANTS.items():
         needed = variant.needs(work, start)
-        if name not in found and needed and needed.exists():
+        if name not in found and (name in only or not only) and needed and needed.exists():
             kept = [row for row in rows if variant.keeps(row)] + [row for row in hidden if row.source in variant.learns]
             if variant.drops_near_copies:
                 kept = list(near_copies.without(kept))

@@ -79,7 +79,8 @@ def ablate(options: Namespace) -> object:
     from training import ablate as stage
 
     table = sources.read_table()
-    return stage.run(options.work, options.results, table, options.scale, options.processes, options.start)
+    work, results, scale = options.work, options.results, options.scale
+    return stage.run(work, results, table, scale, options.processes, options.start, options.only)
 
 
 STAGES: Mapping[str, Callable[[Namespace], object]] = {
