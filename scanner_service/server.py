@@ -66,8 +66,8 @@ def check_ports(addresses: Sequence[str]) -> None:
 
 def read_workers(value: str | None) -> int:
     """The number in `SCANNER_WORKERS`."""
-    if not (value or "1").isdigit() or int(value or "1") < 1:
-        raise ConfigError("SCANNER_WORKERS: not a number from 1 up")
+    if re.fullmatch("[0-9]{1,4}", value or "1") is None or int(value or "1") < 1:
+        raise ConfigError("SCANNER_WORKERS: not a number from 1 to 9999")
     return int(value or "1")
 
 
