@@ -34,6 +34,9 @@ _ABOUT_HASHES = re.compile(
 # What ends in a letter or digit but does not belong to the word after it: an escape of JSON, of an address, of HTML.
 _ESCAPE = re.compile(r"(?:\\[bfnrt]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2})$")
 
+# What still belongs to a token that is longer than its form, or that another one follows without a break.
+_REST = re.compile(r"(?:[_-]*[A-Za-z0-9])*")
+
 
 class Form(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
@@ -47,6 +50,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         value: the pattern of a secret that has names.
         check: the name of what else must hold.
         open: whether letters and digits may touch the secret.
+        extends: whether the letters and digits after it, also behind `-` and `_`, belong to it.
         examples: templates; `bench/secret_samples.py` fills them.
     """
 
@@ -57,6 +61,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     value: str = ""
     check: str = "shape"
     open: bool = False
+    extends: bool = False
     examples: list[str] = []
 
 
@@ -68,6 +73,7 @@ class Credential:
     pattern: Pattern
     check: Check
     open: bool
+    extends: bool
     named: bool
 
     @classmethod
@@ -83,15 +89,27 @@ class Credential:
         written = form.pattern
         if form.names:
             written = f"(?:^|[^A-Za-z])(?i:{'|'.join(form.names)}){GAP}({form.value})"
-        return cls(form.label, linear_regex.compile(written), CHECKS[form.check], form.open, bool(form.names))
+        return cls(
+            form.label, linear_regex.compile(written), CHECKS[form.check], form.open, form.extends, bool(form.names)
+        )
 
     def find(self, text: str) -> Iterator[tuple[float, Span]]:
         """Every secret of this form in *text*, with its score."""
+        end = 0
         for span in self.pattern.finditer(text, group=min(self.pattern.groups, 1)):
-            if self.open or not _touches(text, span):
+            if span.start < end:
+                continue  # inside what the one before was extended to, which is therefore read only once
+            if self.open or not self._touches(text, span):
                 score = self.check(span.of(text))
                 if score and (not self.named or _is_about_secrets(text, span.start)):
-                    yield score, span
+                    end = _end_of_rest(text, span.end) if self.extends else span.end
+                    yield score, Span(span.start, end)
+
+    def _touches(self, text: str, span: Span) -> bool:
+        before, after = text[max(0, span.start - 6) : span.start], text[span.end : span.end + 1]
+        if _is_alphanumeric(before[-1:]) and not _ESCAPE.search(before):
+            return True
+        return not self.extends and _is_alphanumeric(after)
 
 
 @functools.cache
@@ -106,11 +124,13 @@ def compiled() -> Sequence[Credential]:
     return tuple(Credential.of(form) for form in shipped())
 
 
-def _touches(text: str, span: Span) -> bool:
-    before, after = text[max(0, span.start - 6) : span.start], text[span.end : span.end + 1]
-    if before[-1:].isascii() and before[-1:].isalnum() and not _ESCAPE.search(before):
-        return True
-    return after.isascii() and after.isalnum()
+def _end_of_rest(text: str, at: int) -> int:
+    rest = _REST.match(text, at)
+    return rest.end() if rest else at
+
+
+def _is_alphanumeric(character: str) -> bool:
+    return character.isascii() and character.isalnum()
 
 
 def _is_about_secrets(text: str, start: int) -> bool:

@@ -121,7 +121,35 @@ def test_a_secret_is_found_whatever_touches_it(template, carrier):
 
 @pytest.mark.parametrize("carrier", ["a{}", "{}a", "9{}", "{}0"])
 def test_a_part_of_a_longer_word_is_no_secret(carrier):
-    assert found(carrier.format(sample(AWS)[0])) == []
+    assert found(carrier.format(sample("dapi{hex:32}")[0])) == []
+
+
+@pytest.mark.parametrize("carrier", ["ta{}", "9{}"])
+def test_a_known_beginning_counts_only_where_a_word_begins(carrier):
+    assert found(carrier.format(sample("sk_test_{alnum:24}")[0])) == []
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        GITHUB + GITHUB,
+        AWS + AWS,
+        AWS + "x",
+        AWS + "0",
+        "sk_prod_{alnum:11}-{word:30}x",
+        "sk-{alnum:48}-{alnum:10}",
+        "sk-ant-api03-{word:201}x",
+    ],
+)
+def test_nothing_is_left_of_a_token_that_goes_on_longer_than_its_form(template):
+    text, _ = sample(template)
+    assert [value for _, value in found(f"see {text}, please")] == [text]
+
+
+def test_the_id_of_an_aws_key_is_found_behind_a_letter_but_not_inside_capitals():
+    key, _ = sample(AWS)
+    assert found(f"x{key}") == [("AWS_ACCESS_KEY_ID", key)]
+    assert found(f"MKV{key}") == []
 
 
 def test_a_checksum_that_holds_makes_sure():
@@ -291,8 +319,9 @@ HOSTILE = [
     "password=", "password: \"", "-----BEGIN PRIVATE KEY-----\n", "-----BEGIN PRIVATE KEY-----" + "A" * 30,
     "eyJa.eyJa.", "eyJaaaaaaaa.",
     "https://a:b", "postgres://u:", "ghp_", "AKIA", "api_key = ", "token: a1", "aws secret key ",
-    "Authorization: Basic ", "A", "0x", "1", ":", ".", "-", "=", "PuTTY-User-Key-File-2", "curl -u a:",
+    "Authorization: Basic ", "A", "0x", "1", ":", ".", "-", "=", "_", "PuTTY-User-Key-File-2", "curl -u a:",
     "server=a;", "machine a login b password ", "SG.", "xoxb-", "LS0tLS1CRUdJTi", "t1.", "/", "\\n", "heroku key ",
+    "ghp_" + "a1" * 18, "AKIA" + "A2" * 8,
 ]  # fmt: skip
 
 
