@@ -15,14 +15,19 @@ from hashlib import sha256
 
 # What stands where a value will be: `xxxx`, `<key>`, `${KEY}`, `{{ key }}`, `%s`, `call()`.
 _BLANK = re.compile(r"(?i)x{4}|\*{3}|\.{3}|…|^<|>$|\$[({A-Za-z_]|\{\{|^[{%]|%[(s]|\(\)|\($")
+# The same in quotes, where signs may be a part of the secret.
+_FILLED = re.compile(
+    r"(?i)x{4}|\*{4}|\.{3}|…|^<|>$|\{\{|\$\{|^[{$]\w+$|^[{\[(].*[}\])]$|^\$\(.*\)$|%\(\w+\)|^%\w+%?$|\w\(.*\)$"
+)
 # Words that say so, anywhere in the value or as all of it.
 _SPOKEN = re.compile(
     r"(?i)your|example|placeholder|change_?-?me|dummy|redacted|insert|replace|sample|process\.env|environ|getenv"
     r"|^(?:user(?:name)?|(?:new|old|my)?_?pass(?:word|wd)?|pwd|secret|token|key|hidden|string|text|str|bytes|required"
     r"|none|null|true|false|undefined|invalid|incorrect|wrong|missing|empty|optional|field|input|forgot|reset|confirm)$"
 )
-# Parts of identifiers, file names, dates and versions: letters with a short number at most.
-_WORD = re.compile(r"[A-Za-z]*[0-9]{0,4}|[0-9]+")
+# Parts of identifiers, file names, dates and versions: letters with a short number at most, or names of classes,
+# which also have numbers inside (`StreamingConv1dCacheLayer`).
+_WORD = re.compile(r"[A-Za-z]*[0-9]{0,4}|[0-9]+|(?:[A-Z][a-z]{2,}(?:[0-9]{1,4}[a-z]?)?){3,}")
 _BREAKS = re.compile(r"[^A-Za-z0-9]+")
 
 _BASE58 = {
@@ -67,6 +72,12 @@ def bare_password(value: str) -> float:
     looks_typed = letters and (re.search(r"[0-9!@#$%^&*?~+=]", value) or _has_both_cases(value, 8))
     is_code = re.search(r"^[\w.]+[(\[]|^[({\[]", value)
     return password(value) if looks_typed and not is_code else 0.0
+
+
+def quoted(value: str) -> float:
+    """For strings in quotes that only their place makes secret: `$(` or `%(` in them is no expression."""
+    is_placeholder = _FILLED.search(value) or _SPOKEN.search(value)
+    return 0.8 if _varies(value) and not is_placeholder and not _has_words(value) else 0.0
 
 
 def url_password(value: str) -> float:
@@ -121,7 +132,21 @@ Check = Callable[[str], float]
 
 CHECKS: Mapping[str, Check] = {
     check.__name__: check
-    for check in (shape, block, random, opaque, password, bare_password, url_password, crc62, base58, jwt, basic, pem64)
+    for check in (
+        shape,
+        block,
+        random,
+        quoted,
+        opaque,
+        password,
+        bare_password,
+        url_password,
+        crc62,
+        base58,
+        jwt,
+        basic,
+        pem64,
+    )
 }
 
 
@@ -135,10 +160,14 @@ def _is_placeholder(value: str) -> bool:
 
 
 def _is_random(value: str) -> bool:
+    return _varies(value) and _BLANK.search(value) is None
+
+
+def _varies(value: str) -> bool:
+    """Whether its characters are as many different ones as in a random string, and it is no address."""
     return (
         "://" not in value
         and re.search("[A-Za-z]", value) is not None
-        and _BLANK.search(value) is None
         and entropy(value) >= min(2.7, 0.8 * math.log2(len(value)))
     )
 

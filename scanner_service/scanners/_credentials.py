@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,14 +114,20 @@ class Credential:
 
 @functools.cache
 def shipped() -> Sequence[Form]:
-    """The forms in the data file."""
-    return tuple(msgspec.convert(tomllib.loads(DATA.read_text("utf-8"))["secret"], list[Form]))
+    """The forms in the data file, with its `words` put in."""
+    data = tomllib.loads(DATA.read_text("utf-8"))
+    forms = msgspec.convert(data["secret"], list[Form])
+    return tuple(msgspec.structs.replace(form, pattern=_put_in(data["words"], form.pattern)) for form in forms)
 
 
 @functools.cache
 def compiled() -> Sequence[Credential]:
     """The forms in the data file, compiled."""
     return tuple(Credential.of(form) for form in shipped())
+
+
+def _put_in(words: Mapping[str, str], pattern: str) -> str:
+    return functools.reduce(lambda done, name: done.replace(f"{{{name}}}", f"(?:{words[name]})"), words, pattern)
 
 
 def _end_of_rest(text: str, at: int) -> int:

@@ -208,6 +208,15 @@ def test_a_token_counts_as_jwt_only_if_its_header_is_one():
         "github token docs changed in commit da39a3ee5e6b4b0d3255bfef95601890afd80709",
         '"integrity": "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+Sfa=="',
         "id: 123e4567-e89b-12d3-a456-426614174000",
+        "keywords = ['or', 'pass', 'raise', 'return']",
+        "fields = ['name', 'password', 'email']",
+        "secret = base64.b64decode(secret_b64)",
+        "self.layers[cache_key] = NemotronAsrStreamingConv1dCacheLayer",
+        "SECRET_KEY = '$(cat /run/secrets/key-1a2b3c)'",
+        'token: "${GITHUB_TOKEN_1a2b3c}"',
+        "SECRET_KEY = '%(secret_1a2b3c)s'",
+        "<password>${db.password1}</password>",
+        "docker run -d mysql -p8080:80",
     ],
 )
 def test_placeholders_expressions_and_hashes_are_no_secrets(line):
@@ -243,10 +252,34 @@ def test_an_example_key_of_documentation_is_found_all_the_same():
         ("the token is:\n\n    9f86d081884c7d659a2f", "9f86d081884c7d659a2f"),
         ("redis://:p4ss@w0rd@cache:6379/0", "p4ss@w0rd"),
         ("x-api-key: 9f86d081-884c-7d65-9a2f", "9f86d081-884c-7d65-9a2f"),
+        ("DB_PASSWORD=Xy7,kLm;Q9z!", "Xy7,kLm;Q9z!"),
+        ("DB_PASSWORD=Xy7kLm|Q9z!ab", "Xy7kLm|Q9z!ab"),
+        ("PASSWORD_DB=Xy7kLmQ9z", "Xy7kLmQ9z"),
+        ("password: Tr0ub4dor&3,horse", "Tr0ub4dor&3,horse"),
+        ("login(password=abc1234,user=bob)", "abc1234"),
+        ("密码：Xy7kLmQ9z", "Xy7kLmQ9z"),
+        ("密码是Xy7kLmQ9z", "Xy7kLmQ9z"),
+        ("api_key＝9f86d081884c7d659a2f", "9f86d081884c7d659a2f"),
+        ("<password>Xy7kLmQ9z</password>", "Xy7kLmQ9z"),
+        ('<add key="Password" value="Xy7kLmQ9z"/>', "Xy7kLmQ9z"),
+        ("mysql -pXy7kLmQ9z shop", "Xy7kLmQ9z"),
+        ("redis-cli -h cache -a Xy7kLmQ9z ping", "Xy7kLmQ9z"),
+        ("client_secret=9f86d081884c7d659a2f&x=1", "9f86d081884c7d659a2f"),
+        ("client_secret=9f86d081884c&d659a2f", "9f86d081884c&d659a2f"),
+        ("os.putenv('PASSWORD', 'hunter2x')", "hunter2x"),
     ],
 )
 def test_what_people_write_about_their_secrets_is_found(text, secret):
     assert secret in [value for _, value in found(text)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["z8f!k@2)zq&w=9$(r7*x^p-1m+0n_v3c%a#b5d(h6j", "django-insecure-k3l9vq2x#$%^&*(xw8e7r6t5y4u"],
+)
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_quoted_key_may_hold_every_sign_that_django_uses(value, quote):
+    assert found(f"SECRET_KEY = {quote}{value}{quote}") == [("SECRET", value)]
 
 
 def test_a_key_with_invisible_characters_inside_is_found_with_them():
@@ -321,7 +354,8 @@ HOSTILE = [
     "https://a:b", "postgres://u:", "ghp_", "AKIA", "api_key = ", "token: a1", "aws secret key ",
     "Authorization: Basic ", "A", "0x", "1", ":", ".", "-", "=", "_", "PuTTY-User-Key-File-2", "curl -u a:",
     "server=a;", "machine a login b password ", "SG.", "xoxb-", "LS0tLS1CRUdJTi", "t1.", "/", "\\n", "heroku key ",
-    "ghp_" + "a1" * 18, "AKIA" + "A2" * 8,
+    "ghp_" + "a1" * 18, "AKIA" + "A2" * 8, "password=a1b2c3,", "\nPASS=", "secret = 'a1$(", "token=a1b2c3d4e5f6&",
+    "<password>", "<password ", "'password' value=", "mysql ", "mysql -p", "redis-cli -a ", "'password', '",
 ]  # fmt: skip
 
 
