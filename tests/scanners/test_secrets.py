@@ -137,6 +137,7 @@ def test_a_known_beginning_counts_only_where_a_word_begins(carrier):
         AWS + "x",
         AWS + "0",
         "sk_prod_{alnum:11}-{word:30}x",
+        "sk_org_live_{alnum:24}",
         "sk-{alnum:48}-{alnum:10}",
         "sk-ant-api03-{word:201}x",
     ],
