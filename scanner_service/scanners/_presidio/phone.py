@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import phonenumbers
@@ -102,9 +102,14 @@ def find_numbers(text: str, regions: tuple[str, ...]) -> Iterator[Number]:
 
 def _in_stretch(stretch: _Written, regions: tuple[str, ...]) -> Iterator[Number]:
     """Numbers whose form says what they are, from left to right, and what the rest holds if the context says so."""
+
+    @cache  # asked for each number before, and for the next search
+    def beginning(at: int, *, apart: bool) -> Sequence[tuple[Number, int]]:
+        return list(_beginning(stretch, at, regions, apart=apart))
+
     rest = at = 0
     while at < len(stretch.groups):
-        found = _evident(stretch, at, regions, apart=at == rest)
+        found = _evident(beginning, at, apart=at == rest)
         if found:
             number, after = found
             yield from _plain(stretch.part(rest, at), regions)
@@ -115,14 +120,16 @@ def _in_stretch(stretch: _Written, regions: tuple[str, ...]) -> Iterator[Number]
     yield from _plain(stretch.part(rest, at), regions)
 
 
-def _evident(stretch: _Written, at: int, regions: tuple[str, ...], *, apart: bool) -> tuple[Number, int] | None:
+def _evident(
+    beginning: Callable[..., Sequence[tuple[Number, int]]], at: int, *, apart: bool
+) -> tuple[Number, int] | None:
     """
     The number that begins with group *at*, and the group after it: the longest, unless another number follows a shorter
     one and would be cut. Not where a bracket or space must be and is not; *apart* says that a number ends there.
     """
-    numbers = list(_beginning(stretch, at, regions, apart=apart))
+    numbers = beginning(at, apart=apart)
     for number, after in reversed(numbers):
-        if any(next_.end > numbers[0][0].end for next_, _ in _beginning(stretch, after, regions, apart=True)):
+        if any(next_.end > numbers[0][0].end for next_, _ in beginning(after, apart=True)):
             return number, after
     return numbers[0] if numbers else None
 
