@@ -8,8 +8,9 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx2
 import pytest
@@ -41,8 +42,11 @@ class StreamServer:
         self.arrived = threading.Event()
         self.writers: list[asyncio.StreamWriter] = []
 
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Coroutine[Any, Any, None]:
+        self.writers.append(writer)  # at once: a task that is cancelled before it begins would leave it open
+        return self.serve(reader, writer)
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.writers.append(writer)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ValueError), contextlib.closing(writer):
             await self.respond(reader, writer)
             await writer.drain()
@@ -107,9 +111,9 @@ def serving(told: StreamServer, tls: ssl.SSLContext | None = None, socket: str |
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     starting = (
-        asyncio.start_unix_server(told.serve, socket)
+        asyncio.start_unix_server(told.accept, socket)
         if socket
-        else asyncio.start_server(told.serve, "127.0.0.1", 0, ssl=tls)
+        else asyncio.start_server(told.accept, "127.0.0.1", 0, ssl=tls)
     )
     server = asyncio.run_coroutine_threadsafe(starting, loop).result(5)
     port = None if socket else server.sockets[0].getsockname()[1]
