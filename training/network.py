@@ -6,7 +6,7 @@ Every row of a batch has the same length, in training as at inference, so there 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -162,31 +162,34 @@ def pretrained(folder: Path | None = None, layers: Sequence[int] = ()) -> Guard:
     folder = folder or base_model()
     model = Guard(json.loads((folder / "config.json").read_text(encoding="utf-8")))
     weights = load_file(str(folder / "model.safetensors"))
-    renamed = {_ours(name): tensor for name, tensor in weights.items()}
-    segment = renamed.pop("segments")[0]
-    renamed = {name: tensor for name, tensor in renamed.items() if not name.startswith(("pooler", "ids"))}
-    model.encoder.load_state_dict(renamed | {"segment": segment})
+    ours = {renamed(name, _TERMS): tensor for name, tensor in weights.items()}
+    segment = ours.pop("segments")[0]
+    ours = {name: tensor for name, tensor in ours.items() if not name.startswith(("pooler", "ids"))}
+    model.encoder.load_state_dict(ours | {"segment": segment})
     model.encoder.words.weight.requires_grad_(requires_grad=False)
     if layers:
         model.encoder.layers = nn.ModuleList(model.encoder.layers[i] for i in layers)
     return model
 
 
-def _ours(name: str) -> str:
-    """The name of a published weight in this module's terms."""
-    for theirs, ours in (
-        ("embeddings.word_embeddings", "words"),
-        ("embeddings.position_embeddings", "positions"),
-        ("embeddings.token_type_embeddings.weight", "segments"),
-        ("embeddings.position_ids", "ids"),
-        ("embeddings.LayerNorm", "norm"),
-        ("encoder.layer", "layers"),
-        ("attention.self.", ""),
-        ("attention.output.dense", "out"),
-        ("attention.output.LayerNorm", "attention_norm"),
-        ("intermediate.dense", "widen"),
-        ("output.dense", "narrow"),
-        ("output.LayerNorm", "norm"),
-    ):
+def renamed(name: str, terms: Iterable[tuple[str, str]]) -> str:
+    """The name of a published weight in this package's *terms*: pairs of theirs and ours, replaced in this order."""
+    for theirs, ours in terms:
         name = name.replace(theirs, ours)
     return name
+
+
+_TERMS = (
+    ("embeddings.word_embeddings", "words"),
+    ("embeddings.position_embeddings", "positions"),
+    ("embeddings.token_type_embeddings.weight", "segments"),
+    ("embeddings.position_ids", "ids"),
+    ("embeddings.LayerNorm", "norm"),
+    ("encoder.layer", "layers"),
+    ("attention.self.", ""),
+    ("attention.output.dense", "out"),
+    ("attention.output.LayerNorm", "attention_norm"),
+    ("intermediate.dense", "widen"),
+    ("output.dense", "narrow"),
+    ("output.LayerNorm", "norm"),
+)
