@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-import yaml
-from yaml.composer import ComposerError
-from yaml.constructor import ConstructorError
 
-from scanner_service import evidence, inheritance
+from scanner_service import evidence, inheritance, strict_yaml
 from scanner_service.errors import ConfigError
 from scanner_service.sanitizer import Operator
 
@@ -189,10 +185,7 @@ def load(path: Path, content: bytes | None = None) -> Config:
             the file and the place or path inside it.
     """
     try:
-        written = yaml.load(read(path) if content is None else content, Loader=_StrictLoader)  # noqa: S506 - a safe one
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {_problem(error)}") from None
-    try:
+        written = strict_yaml.load(read(path) if content is None else content)
         whole = inheritance.merge(written)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
@@ -262,49 +255,3 @@ def _check_evidence(where: str, kept: EvidenceConfig, config: Config) -> None:
         raise ConfigError(f"{where}.public_key`: {error}") from None
     if config.audit is None:
         raise ConfigError(f"{where}` is kept in the audit log, and there is none: `$.audit`")
-
-
-def _problem(error: yaml.YAMLError) -> str:
-    """What is wrong and where, without the lines around it, which PyYAML would quote."""
-    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return " ".join(str(error).split())
-    what = ", ".join(part for part in (error.context, error.problem) if part)
-    return f"{what} - at line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """
-    Safe YAML that raises nothing but `yaml.YAMLError`, and refuses more: a key that occurs twice, of which the last
-    would win silently, a value that holds itself, and text that cannot be encoded.
-    """
-
-    def get_single_node(self) -> yaml.Node | None:
-        try:
-            return super().get_single_node()
-        except (ValueError, OverflowError, RecursionError):
-            problem = "an escape that is no character, or brackets nested too deeply"
-            raise ComposerError(None, None, problem, self.get_mark()) from None
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            value = super().construct_object(node, deep=True)  # nothing is left for later, when no place is known
-            if isinstance(value, str):
-                value.encode()
-        except yaml.YAMLError:
-            raise
-        except Exception:  # noqa: BLE001 - `!!int x` and `2021-99-99` raise whatever Python says to them
-            problem = f"cannot be read as `{node.tag.rpartition(':')[2]}`"
-            raise ConstructorError(None, None, problem, node.start_mark) from None
-        return value
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                problem = "a mapping or a list is no key; is this a template that was not rendered?"
-                raise ConstructorError(None, None, problem, key_node.start_mark)
-            if key in seen:
-                raise ConstructorError(None, None, f"key `{key}` occurs twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)

@@ -15,7 +15,7 @@ ROOT = Path(scanner_service.__file__).parent
 LAYERS = [
     ["errors"],
     ["text", "accepted", "stages", "trace_parent", "garbage"],
-    ["findings", "views", "linear_regex", "calibration", "policy_file", "inheritance"],
+    ["findings", "views", "linear_regex", "calibration", "policy_file", "inheritance", "strict_yaml"],
     ["scanner", "placeholders"],
     ["substitutes", "restore", "vault", "evidence"],
     ["sanitizer"],
