@@ -15,6 +15,9 @@ from scanner_service.placeholders import StandIns, mentions, parse, spell
 from scanner_service.text import View
 from scanner_service.views import visible
 
+# To make ready for more known stand-ins takes longer than the event loop should be away from everybody else.
+MANY_KNOWN = 200
+
 HASH_DIGITS = 12  # 48 bits: values of one label in one text do not collide in practice
 
 

@@ -29,6 +29,7 @@ ENTRY_BYTES = 300  # what an entry takes beside its content: key, expiry and the
 # To hash so many characters, or to read a verdict of so many bytes, takes longer than the event loop should be away
 # from everybody else.
 LARGE = 65_536
+MANY_FINDINGS = 1_000  # likewise to write down
 
 _DECODER = msgspec.msgpack.Decoder(tuple[ScannerResult, ...])
 _KEEPING = (None, "skipped")  # errors with which a result is what it would be again
@@ -110,7 +111,7 @@ class VerdictCache:
         else:
             result = await self._engine.scan(rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast)
             if all(one.error in _KEEPING for one in result.results):
-                self._keep(key, result.results)
+                await self._keep(key, result.results)
         return replace(result, stages=(*watch.stages, *result.stages), cached=packed is not None)
 
     def _hash(self, parts: object) -> bytes:
@@ -140,16 +141,24 @@ class VerdictCache:
             self._remember(key, packed)
         return packed
 
-    def _keep(self, key: bytes, results: Sequence[ScannerResult]) -> None:
-        packed = msgspec.msgpack.encode([replace(one, duration_ms=0.0) for one in results])
+    async def _keep(self, key: bytes, results: Sequence[ScannerResult]) -> None:
+        many = sum(len(one.findings) for one in results) > MANY_FINDINGS
+        pack = partial(self._pack, key, results)
+        packed, sealed = await asyncio.to_thread(pack) if many else pack()
         self._remember(key, packed)
-        if self._shared is not None and len(packed) <= self._max_bytes:
-            nonce = os.urandom(NONCE_BYTES)
-            sealed = nonce + self._cipher.encrypt(nonce, packed, key)
+        if self._shared is not None and sealed:
             write = self._shared.call("verdict_set", lambda redis: redis.set(_name(key), sealed, ex=self._seconds))
             task: asyncio.Task[object] = asyncio.ensure_future(write)  # nobody waits for it
             self._writing.add(task)
             task.add_done_callback(self._writing.discard)
+
+    def _pack(self, key: bytes, results: Sequence[ScannerResult]) -> tuple[bytes, bytes]:
+        """*results* as they are kept here, and as Redis gets them: sealed, or empty if it gets none."""
+        packed = msgspec.msgpack.encode([replace(one, duration_ms=0.0) for one in results])
+        if self._shared is None or len(packed) > self._max_bytes:
+            return packed, b""
+        nonce = os.urandom(NONCE_BYTES)
+        return packed, nonce + self._cipher.encrypt(nonce, packed, key)
 
     def _open(self, key: bytes, sealed: bytes) -> bytes | None:
         """What was sealed for *key* and nothing else: who can write to Redis can make no verdict and swap none."""

@@ -1,9 +1,11 @@
 import asyncio
 import contextlib
+import threading
 from dataclasses import replace
 
 import pytest
 
+from scanner_service import verdict_cache
 from scanner_service.engine import Engine
 from scanner_service.errors import DeadlineExceeded, Overloaded
 from scanner_service.findings import Action, Finding
@@ -152,6 +154,21 @@ def test_a_suppressed_rule_is_another_verdict(rooms, word_rule):
     both = (*room.rules, word_rule("ATTACK"))
     assert room.say("an ATTACK").is_valid
     assert not room.say("an ATTACK", rules=both).is_valid
+
+
+@pytest.mark.parametrize(("many", "aside"), [(0, True), (1, False)])
+def test_many_findings_are_written_down_in_a_thread(rooms, monkeypatch, many, aside):
+    def pack(self, *arguments):
+        threads.append(threading.get_ident())
+        return written_down(self, *arguments)
+
+    threads, written_down = [], VerdictCache._pack
+    monkeypatch.setattr(VerdictCache, "_pack", pack)
+    monkeypatch.setattr(verdict_cache, "MANY_FINDINGS", many)
+    room = rooms()
+    assert room.say("I am Ada.").replaced == room.say("I am Ada.").replaced
+    assert [thread != threading.get_ident() for thread in threads] == [aside]
+    assert room.calls == 1
 
 
 @pytest.mark.parametrize("error", [RuntimeError, Overloaded, DeadlineExceeded])

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -29,7 +30,7 @@ from scanner_service.policy import Policy, Rule
 from scanner_service.restore import restore
 from scanner_service.shadow import Answered
 from scanner_service.stages import Stopwatch
-from scanner_service.substitutes import Substitutes
+from scanner_service.substitutes import MANY_KNOWN, Substitutes
 from scanner_service.traces import Scanned
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ class Scans:
     async def _analyze_prompt(self, asked: wire.PromptRequest, call: Call) -> bytes:
         strict_json.check_text(asked.prompt, "$.prompt")
         rules = await permitted(call.policy.prompt, asked)
-        known = self._on.vault.open(asked.vault, call.caller.name) if asked.vault is not None else {}
+        known = await self._known(asked, call)
         return await self._judge_prompt(asked.prompt, rules, call, known)
 
     async def _analyze_prompts(self, asked: wire.PromptsRequest, call: Call) -> bytes:
@@ -164,7 +165,7 @@ class Scans:
         return await _encoded(answer, result, call.here)
 
     async def _analyze_output(self, asked: wire.OutputRequest, call: Call) -> bytes:
-        known = self._on.vault.open(asked.vault, call.caller.name) if asked.vault is not None else {}
+        known = await self._known(asked, call)
         result = await self._scan_asked_output(asked, call, known=known)
 
         def answer() -> wire.OutputAnswer:
@@ -181,6 +182,10 @@ class Scans:
     async def _scan_output(self, asked: wire.OutputScanRequest, call: Call) -> bytes:
         result = await self._scan_asked_output(asked, call, fail_fast=asked.fail_fast)
         return await _encoded(lambda: verdicts.verdict(result, call.policy, call.request_id), result, call.here)
+
+    async def _known(self, asked: wire.PromptRequest | wire.OutputRequest, call: Call) -> Mapping[str, str]:
+        """The values in the vault token of the request, if it has one."""
+        return NOTHING if asked.vault is None else await self._on.vault.open_aside(asked.vault, call.caller.name)
 
     async def _scan_asked_output(
         self,
@@ -209,7 +214,8 @@ class Scans:
         fail_fast: bool = False,
         at: int | None = None,
     ) -> ScanResult:
-        substitutes = Substitutes(text, known, self._on.vault.substitutes_key)
+        make = partial(Substitutes, text, known, self._on.vault.substitutes_key)
+        substitutes = make() if len(known) <= MANY_KNOWN else await asyncio.to_thread(make)
         scope = (call.caller.name, call.policy.name, call.policy.digest, direction)
         recording = recorded(
             self._on.audit, call.here, call.policy, route=call.route, direction=direction, text=lambda: text, item=at

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 from starlette.requests import Request
@@ -24,6 +25,7 @@ from scanner_service.http.permits import choose_policy, permitted
 from scanner_service.http.resources import Resources, Served
 from scanner_service.policy import Policy
 from scanner_service.stream import StreamScanner
+from scanner_service.substitutes import MANY_KNOWN
 from scanner_service.traces import Scanned
 
 NDJSON = "application/x-ndjson"
@@ -90,9 +92,10 @@ class Streams:
         strict_json.check_text(head.prompt, "$.prompt", may_be_empty=True)
         policy = choose_policy(served.policies, served.default_policy, head.policy, caller)
         rules = await permitted(policy.output, head)
-        known = self._on.vault.open(head.vault, caller.name) if head.vault is not None else {}
+        known = await self._on.vault.open_aside(head.vault, caller.name) if head.vault is not None else {}
         key = self._on.vault.substitutes_key
-        return policy, StreamScanner(self._on.engine, rules, prompt=head.prompt, known=known, key=key)
+        make = partial(StreamScanner, self._on.engine, rules, prompt=head.prompt, known=known, key=key)
+        return policy, make() if len(known) <= MANY_KNOWN else await asyncio.to_thread(make)
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ MAX_PLACES = 3
 DIGITS = 6  # of a risk
 
 # Encoding more takes longer than the event loop should be away from everybody else.
-MANY_FINDINGS = 200
+MANY_PARTS = 200
 
 
 def verdict(result: ScanResult, policy: Policy, request_id: str) -> wire.Verdict:
@@ -37,8 +37,8 @@ def output_answer(result: ScanResult, policy: Policy, request_id: str, restored:
 
 async def encoded(make: Callable[[], wire.Verdict], result: ScanResult) -> bytes:
     """What *make* makes of *result*, as it goes on the wire; made in a thread if there is much of it."""
-    findings = sum(len(one.findings) for one in result.results)
-    if findings <= MANY_FINDINGS and len(result.sanitized) <= strict_json.LARGE_BYTES:
+    parts = sum(len(one.findings) for one in result.results) + len(result.replaced)
+    if parts <= MANY_PARTS and len(result.sanitized) <= strict_json.LARGE_BYTES:
         return msgspec.json.encode(make())
     return await asyncio.to_thread(lambda: msgspec.json.encode(make()))
 

@@ -7,8 +7,13 @@ import pytest
 
 from scanner_service.errors import DeadlineExceeded, Overloaded
 from scanner_service.findings import Action
+from scanner_service.http import scans, streams
 from scanner_service.policy import Policy, Rule
-from tests.http.conftest import KEY, TIED_KEY, Broken
+from scanner_service.restore import restore
+from scanner_service.stream import StreamScanner
+from scanner_service.substitutes import Substitutes
+from scanner_service.vault import Vault
+from tests.http.conftest import KEY, TIED_KEY, VAULT_SECRET, Broken
 
 REFUSAL = {"is_valid": False, "blocked": True, "scanners": {}, "sanitized_prompt": ""}
 SCANS = ["/analyze/prompt", "/analyze/output", "/scan/prompt", "/scan/output"]
@@ -377,3 +382,41 @@ def test_another_credential_gets_the_same_verdict_and_its_own_token(make_world):
     answer = client.post("/analyze/output", json=body | {"vault": theirs["vault"]}, headers=tied).json()
     assert answer["sanitized_output"] == "Dear Ada"
     assert 'outcome="hit"' not in client.get("/metrics").text
+
+
+@pytest.mark.parametrize(("values", "aside"), [(10, False), (5_000, True)])
+def test_what_a_large_token_holds_is_no_work_for_the_event_loop(client, monkeypatch, values, aside):
+    seen = []
+
+    def noting(name, work):
+        def noted(*arguments, **named):
+            seen.append((name, not in_event_loop()))
+            return work(*arguments, **named)
+
+        return noted
+
+    known = {f"[PERSON_{number}]": f"value {number}" for number in range(1, values)}
+    token = Vault([VAULT_SECRET], 60).seal(known, "test")
+    monkeypatch.setattr(Vault, "open", noting("open", Vault.open))
+    monkeypatch.setattr(Vault, "seal", noting("seal", Vault.seal))
+    monkeypatch.setattr(scans, "Substitutes", noting("prepare", Substitutes))
+    monkeypatch.setattr(streams, "StreamScanner", noting("prepare", StreamScanner))
+    monkeypatch.setattr(scans, "restore", noting("restore", restore))
+    prompt = client.post("/analyze/prompt", json={"prompt": "Ada", "vault": token})
+    assert prompt.json()["sanitized_prompt"] == f"[PERSON_{values}]"
+    output = client.post("/analyze/output", json={"prompt": "", "output": "[PERSON_7]", "vault": token})
+    assert output.json()["sanitized_output"] == "value 7"
+    lines = [json.dumps(line) for line in ({"vault": token}, {"delta": "[PERSON_7]!"})]
+    headers = {"content-type": "application/x-ndjson"}
+    stream = client.post("/analyze/output/stream", content="\n".join(lines), headers=headers)
+    assert json.loads(stream.text.splitlines()[0])["text"] == "value 7!"
+    names = ["open", "prepare", "seal", "open", "prepare", "restore", "open", "prepare"]
+    assert seen == [(name, aside) for name in names]
+
+
+def in_event_loop():
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
