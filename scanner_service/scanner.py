@@ -61,8 +61,7 @@ class Scanner(Protocol):
     """
     A pure function from a text to findings: no I/O, no state, no policy.
 
-    A scanner that can only judge a text as a whole, such as a length, also says `whole_text = True`; in a stream it
-    then judges when the text is complete.
+    A scanner that can only judge a text as a whole, such as a length, also says so: see `Whole`.
 
     Attributes:
         needs: the models to run first.
@@ -88,6 +87,20 @@ class Widening(Protocol):
             ConfigError: if it knows nothing of one of them.
         """
         ...
+
+
+@runtime_checkable
+class Whole(Protocol):
+    """
+    A scanner that can only judge a text as a whole.
+
+    Attributes:
+        whole_text: whether it can; in a stream it then judges when the text is complete, and what it finds can block
+            the text but change nothing of it.
+    """
+
+    @property
+    def whole_text(self) -> bool: ...
 
 
 @runtime_checkable

@@ -13,6 +13,7 @@ from scanner_service.findings import Action, Finding, ScannerResult, ScanResult
 from scanner_service.policy import Rule
 from scanner_service.restore import Restorer
 from scanner_service.sanitizer import Redaction, sanitize
+from scanner_service.scanner import Whole
 from scanner_service.stages import Stage, together
 from scanner_service.substitutes import Substitutes
 from scanner_service.text import Span
@@ -217,8 +218,8 @@ class StreamScanner:
 
 
 def judges_whole(rule: Rule) -> bool:
-    """Whether the rule can only judge a text as a whole: its scanner says `whole_text = True`."""
-    return bool(getattr(rule.scanner, "whole_text", False))
+    """Whether the rule can only judge a text as a whole; its scanner says so."""
+    return isinstance(rule.scanner, Whole) and rule.scanner.whole_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 import asyncio
+import json
 import re
 import threading
 import time
 from dataclasses import dataclass
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner_service import sanitizer
+from scanner_service import registry, sanitizer
 from scanner_service.engine import Engine
 from scanner_service.findings import Action, Finding
 from scanner_service.policy import Rule
@@ -167,6 +169,34 @@ def test_a_rule_that_judges_the_whole_judges_at_the_end():
     whole = rule(r"\Aab+\Z", "ALL", Action.BLOCK, whole_text=True)
     assert not stream(["a", "b" * 500, "b"], [EMAIL, whole])[1].is_valid
     assert stream(["a", "b" * 500, "c"], [EMAIL, whole])[1].is_valid
+
+
+def kind_rule(kind, action=Action.BLOCK, **options):
+    module = registry.find(kind)
+    scanner = module.build(msgspec.convert(options, module.Config), {})
+    return Rule(name=kind, kind=kind, scanner=scanner, action=action)
+
+
+JSON = json.dumps({f"key {number}": "value " * 20 for number in range(60)})
+ALLOWED = {"entries": [{"substrings": ["ticket 42"]}], "mode": "allow"}
+TOGETHER = {"entries": [{"substrings": ["first half", "second half"], "contains_all": True}]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "good", "bad"),
+    [
+        (kind_rule("structure", types=["object"]), JSON, JSON[:-1]),
+        (kind_rule("length", max_characters=5_000), "word " * 1_000, "word " * 1_000 + "w"),
+        (kind_rule("patterns", **ALLOWED), "ticket 42: " + "text " * 1_000, "ticket 43: " + "text " * 1_000),
+        (kind_rule("patterns", **TOGETHER), "first half " * 500, "first half " * 500 + "second half"),
+    ],
+    ids=["structure", "length", "patterns, allow", "patterns, contains_all"],
+)
+def test_what_depends_on_all_of_an_output_is_judged_at_its_end(rule, good, bad):
+    for text, is_valid in ((good, True), (bad, False)):
+        shown, result = stream([text[i : i + 50] for i in range(0, len(text), 50)], [EMAIL, rule])
+        assert result.is_valid is is_valid
+        assert "".join(shown) == text
 
 
 def test_a_scanner_that_fails_blocks_the_stream():

@@ -52,6 +52,7 @@ class Length:
     tokenizer: Tokenizer | None
     needs: Sequence[Need] = ()
     labels: Collection[str] = ("TOO_MANY_CHARACTERS", "TOO_MANY_TOKENS")
+    whole_text: bool = True
 
     def scan(self, text: Text, context: Context) -> Iterator[Finding]:
         """One finding for each limit: the part past it or, up to it, the whole text."""

@@ -115,6 +115,11 @@ class Patterns:
         """Those of the entries; in mode `allow` the one for a text without any."""
         return frozenset({"NOT_ALLOWED"} if self.allow else {entry.label for entry in self.entries})
 
+    @property
+    def whole_text(self) -> bool:
+        """Whether what is looked for may be anywhere in the text, also in parts far from each other."""
+        return self.allow or all(entry.contains_all for entry in self.entries)
+
     def scan(self, text: Text, context: Context) -> Iterator[Finding]:
         """In mode `deny` one finding for each occurrence, in mode `allow` one for a text without any."""
         if self.allow:

@@ -69,6 +69,7 @@ class Structure:
     max_depth: int
     needs: Sequence[Need] = ()
     labels: Collection[str] = ("DUPLICATE_KEY", "NOT_JSON", "SCHEMA_VIOLATION", "TOO_DEEP", "WRONG_TYPE")
+    whole_text: bool = True
 
     def scan(self, text: Text, context: Context) -> Iterator[Finding]:
         """Findings point at the place of the error; at the whole if there is none."""
