@@ -153,7 +153,7 @@ def main() -> None:
             ask(connection, port, key, text, options.pause)
             answers = [ask(connection, port, key, text, options.pause) for _ in range(repeat)]
             tokenize = statistics.median(timed(model.read, text) for _ in range(repeat))
-            rows = [reading.rows[at : at + 4] for at in range(0, len(reading.rows), 4)]  # as the batcher does
+            rows = [reading.rows[at : at + 1] for at in range(len(reading.rows))]  # as the batcher does with int8
             infer = statistics.median(
                 sum(timed(model.session.run, part) for part in rows) for _ in range(max(5, repeat // len(rows)))
             )

@@ -32,7 +32,7 @@ def read_texts(path: Path) -> list[str]:
         ConfigError: if it cannot be read, holds no text, or a line of JSON Lines has no `text`.
     """
     try:
-        lines = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
+        lines = [line for line in path.read_text("utf-8").split("\n") if line.strip()]
         texts = [msgspec.json.decode(line, type=_Line).text for line in lines] if path.suffix == ".jsonl" else lines
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {type(error).__name__}") from None

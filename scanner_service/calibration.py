@@ -9,11 +9,12 @@ from dataclasses import dataclass
 LabelScores = Mapping[str, float]  # of one text: by label, its highest score
 
 Z_95 = 1.96  # two-sided 95 %
+DIGITS = 6  # of a threshold, which is written down and must stop the same texts when it is read again
 
 
 def threshold_for(scores: Sequence[float], target_fpr: float) -> float:
     """
-    The lowest threshold at or above which at most the share *target_fpr* of *scores* lies.
+    The lowest threshold of `DIGITS` decimals at or above which at most the share *target_fpr* of *scores* lies.
 
     Args:
         scores: of harmless texts, 0 to 1, at least one.
@@ -25,7 +26,8 @@ def threshold_for(scores: Sequence[float], target_fpr: float) -> float:
     if not scores or not 0 <= target_fpr < 1:
         raise ValueError("a threshold needs scores and a share in [0, 1)")
     stopped = sorted(scores, reverse=True)[int(target_fpr * len(scores))]
-    return min(1.0, math.nextafter(stopped, 2.0))
+    above = round(stopped, DIGITS)
+    return min(1.0, above if above > stopped else round(above + 10**-DIGITS, DIGITS))
 
 
 def wilson(hits: int, count: int, z: float = Z_95) -> tuple[float, float]:

@@ -149,12 +149,14 @@ def _calibrate(parsed: argparse.Namespace) -> int:
     rules = {rule.name: rule for rule in (policy.output if parsed.output else policy.prompt)}
     if parsed.rule not in rules:
         raise ConfigError(f"there is no rule `{parsed.rule}`; there are: {', '.join(rules)}")
+    direction = "output" if parsed.output else "prompt"
     content = _read(str(parsed.write)) if parsed.write else ""
+    if parsed.write:  # what cannot be written is better said before than after all texts
+        with_thresholds(content, policy.name, direction, parsed.rule, {})
     benign = read_texts(parsed.benign)
     attacks = read_texts(parsed.attacks) if parsed.attacks else []
     chosen = asyncio.run(calibrate(assembly, rules[parsed.rule], benign, attacks, parsed.target_fpr))
     if parsed.write:
-        direction = "output" if parsed.output else "prompt"
         parsed.write.write_text(with_thresholds(content, policy.name, direction, parsed.rule, chosen), "utf-8")
         print(f"written to {parsed.write}")
     return 0

@@ -57,13 +57,13 @@ class Pattern:
             if match is None:
                 return
             spent += time.thread_time() - began
+            if spent > SECONDS:
+                yield Span(characters + _count(data, at, match.start()), len(text))
+                return
             start, end = match.span(group)
             if start == end:
                 continue
             characters += _count(data, at, start)
-            if spent > SECONDS:
-                yield Span(characters, len(text))
-                return
             length = _count(data, start, end)
             yield Span(characters, characters + length)
             at, characters = end, characters + length
@@ -130,6 +130,17 @@ def compile(pattern: str, *, case_sensitive: bool = True) -> Pattern:  # noqa: A
     if compiled.programsize > MAX_INSTRUCTIONS:
         raise ConfigError(f"the pattern takes {compiled.programsize} instructions, more than {MAX_INSTRUCTIONS}")
     return Pattern(pattern, case_sensitive, compiled)
+
+
+def compile_whole(pattern: str) -> Pattern:
+    """
+    Compile *pattern* so that it matches a text only as a whole.
+
+    Raises:
+        ConfigError: as `compile`.
+    """
+    compile(pattern)  # alone: what it leaves open must not be closed by what stands around it
+    return compile(rf"\A(?:{pattern})\z")
 
 
 def escape(value: str) -> str:

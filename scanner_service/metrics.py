@@ -104,7 +104,7 @@ class Metrics:
         )
         self.audit_failures = Counter(
             "scanner_audit_failures",
-            "Decisions that were not recorded in the audit log.",
+            "Decisions that were not recorded in the audit log, or not in time.",
             ["reason"],
             registry=registry,
         )
@@ -151,9 +151,9 @@ class Metrics:
         self.count_stages(scan.stages)
         self._scans.labels(scan.direction, policy, "valid" if scan.is_valid else "blocked").inc()
         for one in scan.results:
-            if one.error is not None:
+            if one.error not in (None, "skipped"):
                 self._errors.labels(one.scanner, one.error).inc()
-            elif one.duration_ms:  # none if it is a verdict from the cache
+            elif one.duration_ms:  # none if it did not have to run, or if it is a verdict from the cache
                 self._duration(one.scanner).observe(one.duration_ms / 1000)
             for label in {self._bounded(finding.label) for finding in one.findings}:
                 self._triggered.labels(policy, one.scanner, label, one.action.value).inc()

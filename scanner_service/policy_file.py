@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 import yaml
 
+from scanner_service.calibration import DIGITS
 from scanner_service.errors import ConfigError
 
 
@@ -22,10 +23,10 @@ def with_thresholds(content: str, policy: str, direction: str, rule: str, thresh
         thresholds: by label.
 
     Raises:
-        ConfigError: if there is no such rule.
+        ConfigError: if there is no such rule, or other policies share it.
     """
     node = _find_rule(content, policy, direction, rule)
-    values = "{ " + ", ".join(f"{label}: {value:.6f}" for label, value in thresholds.items()) + " }"
+    values = "{ " + ", ".join(f"{label}: {value:.{DIGITS}f}" for label, value in thresholds.items()) + " }"
     for key, value in node.value:
         if key.value == "thresholds":
             end = _end(content, value)
@@ -36,14 +37,25 @@ def with_thresholds(content: str, policy: str, direction: str, rule: str, thresh
 
 
 def _find_rule(content: str, policy: str, direction: str, rule: str) -> yaml.MappingNode:
-    chain = yaml.compose(content, Loader=yaml.SafeLoader)
+    tree = chain = yaml.compose(content, Loader=yaml.SafeLoader)
     for name in ("policies", policy, direction):
         chain = _entry(chain, name)
     for item in chain.value if isinstance(chain, yaml.SequenceNode) else ():
         name_node = _entry(item, "name")
         if name_node is not None and name_node.value == rule:
+            if sum(node is item for node in _nodes(tree)) > 1:
+                raise ConfigError(f"`$.policies.{policy}.{direction}` shares `{rule}` with others; write it out there")
             return cast("yaml.MappingNode", item)
     raise ConfigError(f"`$.policies.{policy}.{direction}` has no rule called `{rule}`")
+
+
+def _nodes(node: yaml.Node | None) -> Iterator[yaml.Node]:
+    """All nodes below *node*; one that several aliases name comes as often."""
+    parts = node.value if isinstance(node, yaml.CollectionNode) else ()
+    for part in parts:
+        for each in part if isinstance(part, tuple) else (part,):
+            yield each
+            yield from _nodes(each)
 
 
 def _entry(node: yaml.Node | None, name: str) -> yaml.Node | None:

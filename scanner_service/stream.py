@@ -24,8 +24,10 @@ MARGIN = 96  # text behind a segment that is looked at with it: what begins insi
 CONTEXT = 256  # text before it, for context words and for the classifiers
 MAX_HELD = 8_192  # a word, or a finding that does not end, is held back no longer than this
 
-# To make up stand-ins for more takes longer than the event loop should be away from everybody else.
+# To make up stand-ins for more, or to put back more, takes longer than the event loop should be away from everybody
+# else.
 FEW_EDITS = 32
+SMALL_VALUES = 1_024  # characters, of all known values together
 
 _SPACE = re.compile(r"\s")
 
@@ -67,6 +69,7 @@ class StreamScanner:
         self._piecewise = [rule for rule in rules if not judges_whole(rule)]
         self._substitutes = Substitutes("", known, key)
         self._restorer = Restorer(known or {})
+        self._restores_little = sum(map(len, (known or {}).values())) <= SMALL_VALUES
         self._whole: list[str] | None = [] if len(self._piecewise) < len(rules) else None
         self._text = ""  # the output from `_base` on; what is decided and out of every context is forgotten
         self._base = 0
@@ -200,7 +203,7 @@ class StreamScanner:
         ]
         segment, behind = self._slice(self._done, cut), self._slice(cut, cut + MARGIN)
         self._done = cut
-        if len(edits) <= FEW_EDITS:
+        if len(edits) <= FEW_EDITS and self._restores_little:
             return self._edit(segment, edits, behind)
         return await asyncio.to_thread(self._edit, segment, edits, behind)
 

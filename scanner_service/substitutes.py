@@ -44,6 +44,7 @@ class Substitutes:
         for stand_in, value in self.stand_ins.values.items():
             if (parsed := parse(stand_in)) is not None:
                 self._given.setdefault((parsed[0], value), stand_in)
+                self._given.setdefault(_folded(parsed[0], value), stand_in)
 
     @property
     def values(self) -> Mapping[str, str]:
@@ -62,7 +63,7 @@ class Substitutes:
         Args:
             fold: whether spellings that differ only in case, spacing or punctuation share one.
         """
-        identity = (label, _fold(value) if fold else value)
+        identity = _folded(label, value) if fold else (label, value)
         if identity not in self._given:
             self._given[identity] = self._unused(label)
             self.stand_ins.add(self._given[identity], value)
@@ -112,8 +113,9 @@ class Substitutes:
                 return placeholder
 
 
-def _fold(value: str) -> str:
-    return "".join(character for character in value.casefold() if character.isalnum())
+def _folded(label: str, value: str) -> tuple[str, str]:
+    """What spellings share; no label has a space."""
+    return f"folded {label}", "".join(character for character in value.casefold() if character.isalnum())
 
 
 # Domains and networks are those that RFC 2606 and RFC 5737 reserve for examples.

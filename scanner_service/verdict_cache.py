@@ -173,6 +173,8 @@ class VerdictCache:
 
     def _remember(self, key: bytes, packed: bytes) -> None:
         self._forget(key)
+        if len(packed) + ENTRY_BYTES > self._max_bytes:
+            return
         self._kept[key] = (self._now() + self._seconds, packed)
         self._bytes += len(packed) + ENTRY_BYTES
         while len(self._kept) > self._entries or self._bytes > self._max_bytes:

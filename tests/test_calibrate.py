@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from scanner_service.calibrate import read_texts
 from scanner_service.cli import main
 from scanner_service.config import DEFAULT_CONFIG
 from tests.corpora import benign_document
@@ -33,6 +34,22 @@ def test_thresholds_are_chosen_printed_and_written(files, capsys):
     chosen = next(rule["thresholds"] for rule in rules if rule["name"] == "prompt_injection")
     assert f"{chosen['INJECTION']:.6f}" in printed
     assert main(["check", str(policy)]) == 0
+
+
+def test_what_cannot_be_written_is_said_before_anything_is_scanned(files, capsys):
+    benign, _, policy = files
+    policy.write_text("policies: { default: { base: strict, prompt: [] } }", "utf-8")
+    benign.write_text("", "utf-8")  # which would be the next problem
+    assert main(["calibrate", "--benign", str(benign), "--write", str(policy)]) == 2
+    assert "has no rule called `prompt_injection`" in capsys.readouterr().err
+
+
+def test_only_line_feeds_part_texts(tmp_path):
+    lines, plain = tmp_path / "texts.jsonl", tmp_path / "texts.txt"
+    lines.write_text('{"text": "a\u2028b\x85c"}\n\n{"text": "d"}', "utf-8")
+    plain.write_bytes("a\u2028b\x0bc\r\n\nd\n".encode())
+    assert read_texts(lines) == ["a\u2028b\x85c", "d"]
+    assert read_texts(plain) == ["a\u2028b\x0bc", "d"]
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,23 @@ def test_matches_that_each_look_ahead_to_the_end_are_closed_by_one_long_span(mon
     assert all(one.end == two.start for one, two in pairwise(spans))
 
 
+def test_matches_of_nothing_that_look_ahead_to_the_end_are_closed_too(monkeypatch):
+    monkeypatch.setattr(linear_regex, "SECONDS", 0.05)
+    text = "é" + "<" * 200_000
+    pattern = linear_regex.compile("(?:<[^>]*>)?")
+    spans = list(pattern.finditer(text))
+    assert least_seconds(lambda: list(pattern.finditer(text)), enough=1) <= 1
+    assert [span.end for span in spans] == [len(text)]
+
+
+def test_a_pattern_for_the_whole_is_compiled_alone():
+    assert linear_regex.compile_whole("a|ab").is_in("ab")
+    assert not linear_regex.compile_whole("a|ab").is_in("abc")
+    assert not linear_regex.compile_whole("a").is_in("a\n")
+    with pytest.raises(ConfigError):
+        linear_regex.compile_whole("test_)|(?:sk")
+
+
 PATTERNS = ["gh[ps]_[a-z]{3}", r"(?i:asana)\W(\w+)", r"[a-f0-9]{4}-us\d", "é+x", r"\d{3}", "\U0001f600", "K"]
 
 

@@ -32,6 +32,15 @@ def test_a_rule_is_counted_for_each_policy():
         assert f"scanner_triggered_total{{{labels}}} {times}.0" in exposed
 
 
+def test_a_rule_that_did_not_have_to_run_is_no_rule_that_could_not():
+    metrics = Metrics()
+    for code in ("skipped", "model_failed"):
+        result = ScannerResult("rule", "kind", None, 0.5, Action.BLOCK, [], error=code)
+        metrics.count("default", Scanned("prompt", [result], []))
+    counts = [line for line in metrics.expose().decode().splitlines() if line.startswith("scanner_errors_total{")]
+    assert counts == ['scanner_errors_total{code="model_failed",scanner="rule"} 1.0']
+
+
 def test_models_and_what_they_are_given_are_told():
     metrics = Metrics()
     metrics.show_models({"guard": "ab12"})

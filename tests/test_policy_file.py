@@ -53,6 +53,34 @@ def test_the_direction_tells_rules_of_one_name_apart():
     assert rule(changed, "output", "second")["thresholds"] == CHOSEN
 
 
+SHARED = """\
+policies:
+  default:
+    prompt: &chain
+      - { name: first, kind: secrets }
+      - &second { name: second, kind: secrets }
+  other:
+    prompt: *chain
+  third:
+    prompt:
+      - *second
+      - { name: own, kind: secrets }
+"""
+
+
+@pytest.mark.parametrize(
+    ("policy", "name"), [("default", "first"), ("other", "first"), ("default", "second"), ("third", "second")]
+)
+def test_a_rule_that_policies_share_is_not_changed(policy, name):
+    with pytest.raises(ConfigError, match=rf"`\$\.policies\.{policy}\.prompt` shares `{name}` with others"):
+        with_thresholds(SHARED, policy, "prompt", name, CHOSEN)
+
+
+def test_a_rule_beside_a_shared_one_is_changed():
+    changed = yaml.safe_load(with_thresholds(SHARED, "third", "prompt", "own", CHOSEN))
+    assert changed["policies"]["third"]["prompt"][1]["thresholds"] == CHOSEN
+
+
 def test_setting_thresholds_twice_is_setting_them_once():
     once = with_thresholds(BLOCK, "default", "prompt", "first", CHOSEN)
     assert with_thresholds(once, "default", "prompt", "first", CHOSEN) == once

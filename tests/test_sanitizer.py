@@ -91,6 +91,16 @@ def test_spelling_variants_share_a_placeholder_when_asked():
     assert sanitize(text, [Redaction(span, "PERSON") for span in spans])[0].count("PERSON_1") == 1
 
 
+def test_spelling_variants_of_a_value_of_an_earlier_turn_have_its_placeholder():
+    known = {"[PERSON_1]": "Ann Lee"}
+    text = "ANN-LEE and annlee"
+    spans = [Span(0, 7), Span(12, 18)]
+    folded, _ = sanitize(text, [Redaction(span, "PERSON", fold=True) for span in spans], known)
+    assert folded == "[PERSON_1] and [PERSON_1]"
+    exact, _ = sanitize(text, [Redaction(spans[0], "PERSON", fold=True), Redaction(spans[1], "PERSON")], known)
+    assert exact == "[PERSON_1] and [PERSON_2]"
+
+
 def test_a_value_of_an_earlier_turn_keeps_its_placeholder_and_a_new_one_gets_a_new_one():
     known = {"[PERSON_1]": "Bob", "[PERSON_2]": "Ann"}
     text = "Ann met Eve"

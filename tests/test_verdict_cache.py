@@ -156,6 +156,17 @@ def test_a_suppressed_rule_is_another_verdict(rooms, word_rule):
     assert not room.say("an ATTACK", rules=both).is_valid
 
 
+def test_a_verdict_larger_than_the_memory_sends_nobody_away(rooms):
+    def find_all(text):
+        return [Prediction("PERSON", 0.9, Span(at, at + 3)) for at in range(0, len(text) - 3, 4) if "Ada" in text]
+
+    room = rooms(predict=find_all, max_bytes=2_000)
+    room.say("I am Ada.")
+    room.say("Ada " * 500)
+    room.say("I am Ada.")
+    assert room.calls == 2
+
+
 @pytest.mark.parametrize(("many", "aside"), [(0, True), (1, False)])
 def test_many_findings_are_written_down_in_a_thread(rooms, monkeypatch, many, aside):
     def pack(self, *arguments):

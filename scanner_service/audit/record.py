@@ -47,7 +47,8 @@ class Audit:
         sink: where to.
         key: of the fingerprints.
         required: whether a decision counts only once its event is written.
-        on_failure: told `full`, `late` or `write`, and how many decisions are not recorded for that reason.
+        on_failure: told `full` or `write`, and how many decisions are not recorded for that reason; or `late`, and how
+            many were not recorded in time, and are perhaps later.
     """
 
     def __init__(self, sink: Sink, key: bytes, *, required: bool, on_failure: Callable[[str, int], object]) -> None:

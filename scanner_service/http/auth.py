@@ -16,6 +16,7 @@ from scanner_service.errors import ConfigError, Unauthorized
 
 # Keys are hashed without salt or stretching, which is enough for random keys and only for those.
 MIN_KEY_LENGTH = 16
+MAX_PRESENTED = 4  # credentials in one request: each is compared with every key
 
 ANONYMOUS = "anonymous"
 
@@ -105,6 +106,8 @@ class Keys:
             return self._caller(ANONYMOUS)
         if not presented:
             raise Unauthorized("a credential is needed: Bearer, Basic or x-api-key")
+        if len(presented) > MAX_PRESENTED:
+            raise Unauthorized("too many credentials")
         names = {self._name_of(candidates) for candidates in presented}
         name = names.pop()
         if name is None or names:

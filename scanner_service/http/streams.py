@@ -78,12 +78,12 @@ class Streams:
                     if self._on.audit is not None:
                         pieces.append(delta)
                     if text := await scanner.feed(delta):
-                        yield msgspec.json.encode(wire.Shown(text))
+                        yield await strict_json.encode_aside(wire.Shown(text), len(text))
                     if scanner.blocked:
                         break
                 else:
                     if text := await scanner.close():
-                        yield msgspec.json.encode(wire.Shown(text))
+                        yield await strict_json.encode_aside(wire.Shown(text), len(text))
                 outcome.result = result = scanner.result
             here.scans.append(Scanned("output", result.results, result.stages))
             yield await verdicts.encoded(lambda: verdicts.verdict(result, policy, here.request_id), result)

@@ -48,6 +48,12 @@ async def decode_aside(body: bytes, type_: type[T]) -> T:
     return decode(body, type_) if len(body) <= LARGE_BYTES else await asyncio.to_thread(decode, body, type_)
 
 
+async def encode_aside(content: msgspec.Struct, size: int) -> bytes:
+    """The JSON of *content*, made in a thread if its *size*, in characters, is large."""
+    encode = msgspec.json.encode
+    return encode(content) if size <= LARGE_BYTES else await asyncio.to_thread(encode, content)
+
+
 def _decode(body: bytes, type_: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=type_)

@@ -16,8 +16,10 @@ from scanner_service.policy import Policy
 MAX_PLACES = 3
 DIGITS = 6  # of a risk
 
-# Encoding more takes longer than the event loop should be away from everybody else.
+# Encoding more takes longer than the event loop should be away from everybody else; so does putting back or sealing
+# values where text and values together have more characters.
 MANY_PARTS = 200
+MUCH_REPLACED = 4_096
 
 
 def verdict(result: ScanResult, policy: Policy, request_id: str) -> wire.Verdict:
@@ -38,7 +40,8 @@ def output_answer(result: ScanResult, policy: Policy, request_id: str, restored:
 async def encoded(make: Callable[[], wire.Verdict], result: ScanResult) -> bytes:
     """What *make* makes of *result*, as it goes on the wire; made in a thread if there is much of it."""
     parts = sum(len(one.findings) for one in result.results) + len(result.replaced)
-    if parts <= MANY_PARTS and len(result.sanitized) <= strict_json.LARGE_BYTES:
+    size = len(result.sanitized) + sum(map(len, result.replaced.values()))
+    if parts <= MANY_PARTS and size <= (MUCH_REPLACED if result.replaced else strict_json.LARGE_BYTES):
         return msgspec.json.encode(make())
     return await asyncio.to_thread(lambda: msgspec.json.encode(make()))
 

@@ -28,7 +28,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """
 
     policy: str | None = None
-    scanners_suppress: list[str] = []
+    scanners_suppress: Annotated[list[str], msgspec.Meta(max_length=64)] = []
     thresholds: dict[str, Share] = {}
     entities: dict[str, Annotated[list[str], msgspec.Meta(max_length=64)]] = {}
 

@@ -24,7 +24,6 @@ class Session:
     Args:
         model: the content of an ONNX file, verified. A file that refers to other files is refused.
         outputs: the names of those that are wanted.
-        threads: for one run. Two workers with one thread each beat one worker with two at every length.
 
     Attributes:
         rows_are_independent: whether rows may share a run without changing each other's outputs.
@@ -34,14 +33,14 @@ class Session:
             have.
     """
 
-    def __init__(self, model: bytes, outputs: Sequence[str], threads: int = 1) -> None:
+    def __init__(self, model: bytes, outputs: Sequence[str]) -> None:
         graph = inspect(model)
         if graph.has_external_data:
             raise ModelError("it keeps weights in other files, which no digest covers; export it into a single file")
         try:
             self._session = onnxruntime.InferenceSession(
                 model,
-                _options(threads),
+                _options(),
                 providers=["CPUExecutionProvider"],
                 # Slower than the two operators it fuses, with int8 weights.
                 disabled_optimizers=["SkipLayerNormFusion"],
@@ -84,9 +83,9 @@ _FEEDS: Mapping[str, Callable[[NDArray[np.int64]], NDArray[np.int64]]] = {
 }
 
 
-def _options(threads: int) -> onnxruntime.SessionOptions:
+def _options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1  # two workers with one thread each beat one worker with two at every length
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
     options.add_session_config_entry("session.load_model_format", "ONNX")

@@ -61,7 +61,7 @@ def password(value: str) -> float:
     """For quoted passwords that people think of: letters with digits or signs; letters alone are less likely."""
     if _is_placeholder(value) or re.search(r"\s", value) or len(set(value)) < 3:
         return 0.0
-    if re.fullmatch(r"\w*[_./:-][\w./:-]*", value) and _has_words(value):
+    if re.fullmatch(r"[\w./:-]+", value) and re.search(r"[_./:-]", value) and _has_words(value):
         return 0.0  # an identifier, a path, a date
     return 0.6 if re.search(r"[0-9]|[^\w\s]", value) and not value.isdecimal() else 0.5
 

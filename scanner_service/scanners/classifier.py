@@ -11,7 +11,7 @@ import msgspec
 from scanner_service.errors import ConfigError
 from scanner_service.findings import Finding
 from scanner_service.scanner import Context, ModelInfo, Need
-from scanner_service.text import Text
+from scanner_service.text import Span, Text
 from scanner_service.views import VIEWS
 
 
@@ -38,17 +38,18 @@ class Classifier:
     needs: Sequence[Need]
 
     def scan(self, text: Text, context: Context) -> Iterator[Finding]:
-        """One finding for each label and window; equal ones in several views count once."""
-        seen: set[tuple[str, str]] = set()
+        """One finding for each label and window; one that several views have in the same place counts once."""
+        seen: set[tuple[str, str, Span]] = set()
         for need in self.needs:
             for view, predictions in context.predictions[need]:
                 for prediction in predictions:
                     if prediction.label not in self.labels:
                         continue
-                    key = (prediction.label, prediction.span.of(view.text))
+                    span = view.to_original(prediction.span)
+                    key = (prediction.label, prediction.span.of(view.text), span)
                     if key not in seen:
                         seen.add(key)
-                        yield Finding(prediction.label, prediction.score, view.to_original(prediction.span), need.view)
+                        yield Finding(prediction.label, prediction.score, span, need.view)
 
 
 def build(config: Config, models: Mapping[str, ModelInfo]) -> Classifier:

@@ -116,9 +116,7 @@ class Pii:
                 yield Finding(result.entity_type, float(result.score), view.to_original(span), name)
 
     def _allows(self, value: str) -> bool:
-        return value in self.allowed or any(
-            Span(0, len(value)) in pattern.finditer(value) for pattern in self.allowed_patterns
-        )
+        return value in self.allowed or any(pattern.is_in(value) for pattern in self.allowed_patterns)
 
 
 def build(config: Config, models: Mapping[str, ModelInfo]) -> Pii:
@@ -157,7 +155,7 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Pii:
         labels=known.union([own.label for own in config.patterns], [deny.label for deny in config.deny_lists]),
         allowed=frozenset(config.allow_list.exact),
         allowed_patterns=tuple(
-            _compile(f"allow_list.regex[{index}]", pattern, whole=True)
+            _compile(f"allow_list.regex[{index}]", linear_regex.compile_whole, pattern)
             for index, pattern in enumerate(config.allow_list.regex)
         ),
         looking_for=looking_for,
@@ -180,7 +178,8 @@ def _predefined(entities: Sequence[str], labels: frozenset[str], config: Config)
 
 def _listed(config: Config) -> Iterable[EntityRecognizer]:
     for index, own in enumerate(config.patterns):
-        pattern = _compile(f"patterns[{index}].regex", own.regex, case_sensitive=own.case_sensitive)
+        option = f"patterns[{index}].regex"
+        pattern = _compile(option, linear_regex.compile, own.regex, case_sensitive=own.case_sensitive)
         yield Listed(own.label, pattern, own.score, own.context)
     for index, deny in enumerate(config.deny_lists):
         try:
@@ -196,9 +195,8 @@ def _requirements(entities: Sequence[str], labels: frozenset[str], config: Confi
     return {entity: requires for entity, requires in wanted.items() if requires and entity not in free}
 
 
-def _compile(option: str, pattern: str, *, case_sensitive: bool = True, whole: bool = False) -> Pattern:
+def _compile(option: str, compile_: Callable[..., Pattern], pattern: str, **settings: bool) -> Pattern:
     try:
-        compiled = linear_regex.compile(pattern, case_sensitive=case_sensitive)
-        return linear_regex.compile(rf"\A(?:{pattern})\z", case_sensitive=case_sensitive) if whole else compiled
+        return compile_(pattern, **settings)
     except ConfigError as error:
         raise ConfigError(f"`$.options.{option}`: {error}") from None

@@ -133,7 +133,7 @@ def _own(form: OwnForm, where: str) -> Credential:
 
 def _compile(pattern: str, where: str) -> Pattern:
     try:
-        return linear_regex.compile(f"^(?:{pattern})$")
+        return linear_regex.compile_whole(pattern)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
 

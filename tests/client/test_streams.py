@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import ssl
 import threading
 import time
@@ -27,6 +28,7 @@ from scanner_client import (
 )
 from scanner_client.streams import PIECE_CHARACTERS, Transcript
 from scanner_client.testing import FakeScanner, blocked, failing, redacted
+from scanner_client.usage import Usage
 
 GOOD = {"is_valid": True, "scanners": {}, "sanitized_output": ""}
 BAD = {"is_valid": False, "blocked": True, "scanners": {"toxicity": 0.9}, "sanitized_output": ""}
@@ -327,6 +329,24 @@ def test_leaving_early_closes_the_connection(told):
     assert told.lines
 
 
+def test_a_service_that_takes_nothing_is_left():
+    async def use(port):
+        twin = AsyncClient(f"http://127.0.0.1:{port}", timeout=0.2)
+        with pytest.raises(TimedOut):
+            [text async for text in twin.stream_output(["x" * 10_000_000])]
+
+    async def main():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            await use(listener.getsockname()[1])
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(ConnectionResetError):
+                connection.settimeout(5)
+                while connection.recv(1_000_000):  # blocks the loop, which could send the rest otherwise
+                    pass
+
+    asyncio.run(main())
+
+
 def test_injected_transports_stream_too():
     fake = FakeScanner({"You idiot": blocked("toxicity"), "down": failing(503)})
     prompt = PromptAnalysis(is_valid=True, sanitized_prompt="x", vault=None)
@@ -388,6 +408,15 @@ def test_usage_counts_streams_but_not_their_time():
     told = client.usage.as_dict()
     assert (told["calls"], told["scanned"], told["blocked"], told["failures"]) == (3, 2, 1, {"Unavailable": 1})
     assert told["p99_seconds"] == told["mean_seconds"] == 0
+
+
+def test_a_stream_that_breaks_after_its_verdict_is_counted_once():
+    usage, transcript = Usage(), Transcript()
+    assert list(transcript.feed(json.dumps(BAD).encode() + b"\n")) == []
+    with pytest.raises(Unavailable), usage.stream(transcript):
+        raise Unavailable("the connection broke")
+    told = usage.as_dict()
+    assert (told["calls"], told["texts"], told["failures"]) == (1, 1, {"Unavailable": 1})
 
 
 def test_the_real_server_streams_over_tcp_and_over_a_unix_socket(server_url, server_key):

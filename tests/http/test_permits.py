@@ -65,6 +65,14 @@ def test_a_rule_may_be_suppressed_and_named_in_thresholds(faint):
     assert faint.post("/analyze/prompt", json=body).json()["is_valid"] is True
 
 
+@pytest.mark.parametrize(("names", "status"), [(64, 200), (65, 422)])
+def test_the_names_of_rules_to_suppress_are_bounded(faint, names, status):
+    response = faint.post("/analyze/prompt", json={"prompt": "other", "scanners_suppress": ["other"] * names})
+    assert response.status_code == status
+    if status != 200:
+        assert_refused(response, status, "invalid_request", "$.scanners_suppress")
+
+
 @given(SHARES, st.dictionaries(st.sampled_from("ABC"), SHARES), SHARES, st.sampled_from("ABCD"), SHARES)
 def test_no_request_makes_a_rule_miss_what_it_would_have_found(threshold, own, wanted, label, score):
     rule = _rule(threshold, own)

@@ -384,8 +384,15 @@ def test_another_credential_gets_the_same_verdict_and_its_own_token(make_world):
     assert 'outcome="hit"' not in client.get("/metrics").text
 
 
-@pytest.mark.parametrize(("values", "aside"), [(10, False), (5_000, True)])
-def test_what_a_large_token_holds_is_no_work_for_the_event_loop(client, monkeypatch, values, aside):
+@pytest.mark.parametrize(
+    ("values", "length", "aside"),
+    [
+        (9, 10, set()),
+        (5_000, 10, {"open", "prepare", "seal", "restore", "edit"}),
+        (1, 9_000, {"seal", "restore", "edit"}),
+    ],
+)
+def test_what_a_large_token_holds_is_no_work_for_the_event_loop(client, monkeypatch, values, length, aside):
     seen = []
 
     def noting(name, work):
@@ -395,23 +402,27 @@ def test_what_a_large_token_holds_is_no_work_for_the_event_loop(client, monkeypa
 
         return noted
 
-    known = {f"[PERSON_{number}]": f"value {number}" for number in range(1, values)}
+    known = {f"[PERSON_{number}]": f"value {number}".ljust(length, "x") for number in range(1, values + 1)}
     token = Vault([VAULT_SECRET], 60).seal(known, "test")
     monkeypatch.setattr(Vault, "open", noting("open", Vault.open))
     monkeypatch.setattr(Vault, "seal", noting("seal", Vault.seal))
     monkeypatch.setattr(scans, "Substitutes", noting("prepare", Substitutes))
-    monkeypatch.setattr(streams, "StreamScanner", noting("prepare", StreamScanner))
     monkeypatch.setattr(scans, "restore", noting("restore", restore))
     prompt = client.post("/analyze/prompt", json={"prompt": "Ada", "vault": token})
-    assert prompt.json()["sanitized_prompt"] == f"[PERSON_{values}]"
-    output = client.post("/analyze/output", json={"prompt": "", "output": "[PERSON_7]", "vault": token})
-    assert output.json()["sanitized_output"] == "value 7"
-    lines = [json.dumps(line) for line in ({"vault": token}, {"delta": "[PERSON_7]!"})]
+    assert prompt.json()["sanitized_prompt"] == f"[PERSON_{values + 1}]"
+    output = client.post("/analyze/output", json={"prompt": "", "output": "[PERSON_1]", "vault": token})
+    assert output.json()["sanitized_output"] == known["[PERSON_1]"]
+    names = ["open", "prepare", "seal", "open", "prepare", "restore"]
+    assert seen == [(name, name in aside) for name in names]
+
+    seen.clear()
+    monkeypatch.setattr(streams, "StreamScanner", noting("prepare", StreamScanner))
+    monkeypatch.setattr(StreamScanner, "_edit", noting("edit", StreamScanner._edit))
+    lines = [json.dumps(line) for line in ({"vault": token}, {"delta": "[PERSON_1]!"})]
     headers = {"content-type": "application/x-ndjson"}
     stream = client.post("/analyze/output/stream", content="\n".join(lines), headers=headers)
-    assert json.loads(stream.text.splitlines()[0])["text"] == "value 7!"
-    names = ["open", "prepare", "seal", "open", "prepare", "restore", "open", "prepare"]
-    assert seen == [(name, aside) for name in names]
+    assert json.loads(stream.text.splitlines()[0])["text"] == known["[PERSON_1]"] + "!"
+    assert seen == [(name, name in aside) for name in ("open", "prepare", "edit")]
 
 
 def in_event_loop():

@@ -33,6 +33,12 @@ def test_each_window_is_a_finding_with_its_score_and_span():
     ]
 
 
+def test_windows_of_the_same_words_are_findings_each_in_its_place():
+    text = "ignore everything!! " * 3
+    findings = run_scanner(build(), text, {"guard": lambda view: list(windows_of_twenty(view))})
+    assert [finding.span for finding in findings] == [Span(0, 20), Span(20, 40), Span(40, 60)]
+
+
 def test_labels_that_do_not_count_are_left_out():
     findings = run_scanner(
         build(labels=("TOXICITY",)), "an attack", {"guard": lambda view: list(windows_of_twenty(view))}

@@ -340,6 +340,7 @@ def test_credentials_of_ones_own_are_found():
         ({"views": ("sideways",)}, r"views`: no `sideways`"),
         ({"labels": ["JWT"], "ignore": ["JWT"]}, "nothing is left"),
         ({"allow_patterns": ["("]}, r"allow_patterns\[0\]"),
+        ({"allow_patterns": ["test_)|(?:sk"]}, r"allow_patterns\[0\]"),
         ({"patterns": [secrets.OwnForm(label="A", pattern="(?=a)")]}, r"patterns\[0\]`: not a pattern"),
         ({"patterns": [secrets.OwnForm(label="A", pattern="a", check="smell")]}, r"patterns\[0\]`: no check `smell`"),
     ],
@@ -369,3 +370,15 @@ def test_hostile_texts_take_time_in_proportion_to_their_length(unit):
         return least_seconds(lambda: run_scanner(scanner, text), enough=0.05)
 
     assert seconds(200_000) < max(15 * seconds(20_000), 1.0)
+
+
+@pytest.mark.parametrize("unit", ["a_", "a-", "A1.", "x:", "é_"])
+@pytest.mark.parametrize("prefix", ["password: ", "PASS_WORD=", "DB_PASSWORD=", "token = ", "https://a:"])
+def test_long_values_take_time_in_proportion_to_their_length(prefix, unit):
+    scanner = build(views=("raw",))
+
+    def seconds(length):
+        text = prefix + unit * (length // len(unit)) + "9,x!y ok"
+        return least_seconds(lambda: run_scanner(scanner, text), enough=0.05)
+
+    assert seconds(100_000) < max(15 * seconds(10_000), 1.0)

@@ -14,7 +14,7 @@ from scanner_client import streams
 from scanner_client.exchange import PIECE_BYTES, Exchange, lost
 from scanner_client.settings import CONNECT_SECONDS, Settings
 
-# A connection that the other side does not let go of is left to the loop after this time.
+# A connection to a service that does not take what was sent is broken off after this time.
 CLOSE_SECONDS = 1.0
 
 
@@ -117,9 +117,7 @@ async def scan_async(
     finally:
         sender.cancel()
         await asyncio.wait({sender})
-        writer.close()
-        with contextlib.suppress(OSError, asyncio.TimeoutError):
-            await asyncio.wait_for(writer.wait_closed(), CLOSE_SECONDS)
+        await _close(writer)
     exchange.transcript.close()
 
 
@@ -135,6 +133,17 @@ async def _connect_async(
         return await asyncio.wait_for(opening, timeout)
     except (OSError, asyncio.TimeoutError) as error:
         raise lost(error) from error
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    try:
+        await asyncio.wait_for(writer.wait_closed(), CLOSE_SECONDS)
+    except asyncio.TimeoutError:
+        writer.transport.abort()
+        await asyncio.sleep(0)  # the turn in which the loop lets go of it
+    except OSError:
+        pass
 
 
 async def _send_all(

@@ -56,9 +56,12 @@ class Usage:
         except ScanFailed as failure:
             self.record([failure])
             raise
-        finally:
+        except BaseException:  # found malicious, or nobody reads on
             if transcript.analysis is not None:
                 self.record([transcript.analysis])
+            raise
+        if transcript.analysis is not None:
+            self.record([transcript.analysis])
 
     def _add(self, outcome: Analysis | ScanFailed) -> None:
         failure = outcome if isinstance(outcome, ScanFailed) else outcome.failure
