@@ -14,6 +14,7 @@ from scanner_service.errors import ConfigError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import ReadableLogRecord
+    from requests import Response
 
 TIMEOUT_SECONDS = 4.0  # of sending events, with all that is tried again; less than a request waits for its event
 EVENT_NAME = "scanner.decision"
@@ -29,14 +30,17 @@ class Otlp:
 
     def __init__(self) -> None:
         try:
+            import requests
             from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
             from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
         except ImportError:
             raise ConfigError("`$.audit.to`: `otlp` needs OpenTelemetry: pip install '.[otlp]'") from None
         logs.quieten("opentelemetry")
         self._resource = Resource({SERVICE_NAME: "scanner-service"}).merge(OTELResourceDetector().detect())
+        session = requests.Session()
+        session.hooks["response"].append(_refuse_redirect)
         try:
-            self._exporter = OTLPLogExporter(timeout=TIMEOUT_SECONDS)
+            self._exporter = OTLPLogExporter(timeout=TIMEOUT_SECONDS, session=session)
         except ValueError as error:
             raise ConfigError(f"the variables of OpenTelemetry: {error}") from None
 
@@ -66,3 +70,10 @@ class Otlp:
             attributes={"event.name": EVENT_NAME},
         )
         return ReadableLogRecord(record, self._resource)
+
+
+def _refuse_redirect(response: Response, **_: object) -> None:
+    # The exporter follows none, but takes it for success.
+    if 300 <= response.status_code < 400:
+        response.close()
+        raise OSError("the collector sends events elsewhere")

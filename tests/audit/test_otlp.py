@@ -44,9 +44,10 @@ def test_the_service_can_be_named(collector, decide, monkeypatch):
     assert ("service.name", "chat-scanner") in [(entry.key, plain(entry.value)) for entry in resource]
 
 
-def test_a_collector_that_refuses_is_an_error_and_is_asked_again(collector, decide):
+@pytest.mark.parametrize("status", [302, 307, 400])
+def test_a_collector_that_refuses_is_an_error_and_is_asked_again(collector, decide, status):
     sink = Otlp()
-    collector.status = 400
+    collector.status = status
     with pytest.raises(OSError, match="did not take"):
         sink.write([event_of(decide(), KEY)])
     collector.status = 200

@@ -28,6 +28,9 @@ QUIET = {
     f'{REQUESTS}_count{{{OWN},route="/analyze/prompt",status="200"}}': "0+600x30",
     f'{REQUESTS}_bucket{{{OWN},route="/analyze/prompt",status="200",le="0.1"}}': "0+600x30",
     f'{REQUESTS}_bucket{{{OWN},route="/analyze/prompt",status="200",le="+Inf"}}': "0+600x30",
+    # A stream takes as long as the LLM that writes it.
+    f'{REQUESTS}_bucket{{{OWN},route="/analyze/output/stream",status="200",le="0.1"}}': "0x30",
+    f'{REQUESTS}_bucket{{{OWN},route="/analyze/output/stream",status="200",le="+Inf"}}': "0+600x30",
     f'scanner_scans_total{{{OWN},direction="prompt",policy="default",verdict="valid"}}': "0+600x30",
     f'scanner_policy_reloads_total{{{OWN},outcome="reloaded"}}': "0+1x30",
     f'scanner_policy_reloads_total{{{OWN},outcome="refused"}}': "0x30",
@@ -35,8 +38,8 @@ QUIET = {
 # By alert, what happens to the service, and the labels of the alert that this raises.
 RAISED: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "ScannerServiceRuleCannotRun": (
-        {f'scanner_errors_total{{{OWN},scanner="pii",code="model_error"}}': "0+1x30"},
-        {"severity": "critical", "scanner": "pii", "code": "model_error"},
+        {f'scanner_errors_total{{{OWN},scanner="pii",code="model_failed"}}': "0+1x30"},
+        {"severity": "critical", "scanner": "pii", "code": "model_failed"},
     ),
     "ScannerServiceAuditFails": (
         {f'scanner_audit_failures_total{{{OWN},reason="write"}}': "0+1x30"},
@@ -152,7 +155,7 @@ def exposed_metrics() -> set[str]:
     metrics = Metrics()
     finding = Finding("EMAIL", 1.0, Span(0, 1))
     result = ScannerResult("pii", "pii", 1.0, 0.5, Action.REDACT, (finding,), duration_ms=0.4)
-    failed = ScannerResult("pii", "pii", None, 0.5, Action.BLOCK, error="model_error")
+    failed = ScannerResult("pii", "pii", None, 0.5, Action.BLOCK, error="model_failed")
     metrics.count("default", Scanned("prompt", (result, failed), (Stage("judge", 0, 0.1),)))
     metrics.recalled.labels("memory", "hit").inc()
     metrics.count_windows("guard", "text", 1)
