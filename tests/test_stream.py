@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scanner_service import registry, sanitizer
@@ -43,7 +43,7 @@ def rule(pattern, label, action=Action.REDACT, **settings):
 
 EMAIL = rule(r"[a-z0-9.]+@[a-z0-9]+\.[a-z]{2,}", "EMAIL_ADDRESS")
 CARD = rule(r"\d{4}(?: \d{4}){3}", "CREDIT_CARD", operator=Operator.MASK)
-KEY = rule(r"-----BEGIN KEY-----(?:(?!-----END).)*(?:-----END KEY-----)?", "PRIVATE_KEY")
+KEY = rule(r"-----BEGIN KEY-----(?:(?!-----END).)*(?:-----END KEY-----|-----[END KY-]*\Z)?", "PRIVATE_KEY")
 BAD = rule("forbidden", "BAD", Action.BLOCK)
 RULES = [EMAIL, CARD, KEY, BAD]
 
@@ -76,6 +76,14 @@ WORDS = st.sampled_from(
 )
 
 
+HALF_AN_END = "".join(
+    [
+        "-----BEGIN KEY----- " + "a" * 90 + "@example.com lorem ipsum dolor sit amet hello ",
+        "ann@example.com " * 3 + "-----END KEY-----",
+    ]
+)
+
+
 @st.composite
 def outputs_in_pieces(draw):
     text = " ".join(draw(st.lists(WORDS, max_size=40)))
@@ -102,6 +110,7 @@ def test_every_finding_cuts_out_what_it_names(case):
 
 @settings(deadline=None, max_examples=60)
 @given(outputs_in_pieces())
+@example((HALF_AN_END, [HALF_AN_END]))
 def test_a_stream_finds_what_a_scan_of_the_whole_text_finds(case):
     text, pieces = case
 

@@ -298,10 +298,13 @@ def test_a_verdict_that_somebody_put_into_redis_is_a_miss(redis_server, rooms, f
         honest = rooms(shared=shared, key=OTHER_KEY if forgery == "another key" else KEY)
         await honest.scan("harmless")
         await written(honest)
+        [source] = await shared.call("keys", lambda redis: redis.keys("scanner:verdict:*"))
+        witness = rooms(shared=shared)  # writes where the victim will read, whatever the name is made of
+        await witness.scan("I am Ada.")
+        await written(witness)
+        [target] = set(await shared.call("keys", lambda redis: redis.keys("scanner:verdict:*"))) - {source}
+        await shared.call("forge", lambda redis: _forge(redis, source, target, nonsense=forgery == "nonsense"))
         victim = rooms(shared=shared)
-        parts = (SCOPE, [("person", 0.5, [])], "I am Ada.", None, False)
-        target = f"scanner:verdict:{victim.cache._hash(parts).hex()}"
-        await shared.call("copy", lambda redis: _forge(redis, target, nonsense=forgery == "nonsense"))
         answer = await victim.scan("I am Ada.")
         assert answer.sanitized == "I am [PERSON_1]."
         assert victim.counted == [("memory", "miss"), ("redis", "miss")]
@@ -310,10 +313,8 @@ def test_a_verdict_that_somebody_put_into_redis_is_a_miss(redis_server, rooms, f
     with_redis(redis_server.url, work)
 
 
-async def _forge(redis, target, *, nonsense):
-    [name] = await redis.keys("scanner:verdict:*")
-    assert name.decode() != target
-    return await redis.set(target, b"nonsense, long enough to be sealed" if nonsense else await redis.get(name))
+async def _forge(redis, source, target, *, nonsense):
+    return await redis.set(target, b"nonsense, long enough to be sealed" if nonsense else await redis.get(source))
 
 
 def test_a_stalled_redis_delays_a_scan_once_and_stops_none(redis_server, rooms):

@@ -143,3 +143,10 @@ def test_evidence_of_a_long_text_says_how_much_there_is(decide):
     event = event_of(decide(text, Evidence(X25519PrivateKey.generate().public_key())), KEY)
     assert event.evidence is not None
     assert (event.characters, event.evidence.characters) == (evidence.MAX_CHARACTERS + 7, evidence.MAX_CHARACTERS)
+
+
+def test_an_event_names_so_many_labels_of_a_rule_and_no_more(decide):
+    labels = [f"LABEL_{number:03}" for number in range(200)]
+    found = [Finding(label, 1.0, Span(0, 1)) for label in labels]
+    event = event_of(decide(results=(replace(decide().results[0], findings=found),)), KEY)
+    assert event.scanners["attack"].labels == labels[:64]

@@ -151,6 +151,14 @@ def test_a_line_that_is_no_hash_is_named_by_its_number(tmp_path, content):
         keys("", file)
 
 
+@pytest.mark.parametrize("by", ["variable", "file"])
+def test_no_key_may_be_called_anonymous(tmp_path, by):
+    file = tmp_path / "keys"
+    file.write_text(f"anonymous={hashlib.sha256(ALPHA.encode()).hexdigest()}\n")
+    with pytest.raises(ConfigError):
+        keys(f"anonymous={ALPHA}") if by == "variable" else keys("", file)
+
+
 def test_a_missing_file_is_a_configuration_error(tmp_path):
     with pytest.raises(ConfigError, match="nowhere: cannot be read"):
         keys("", tmp_path / "nowhere")

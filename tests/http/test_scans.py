@@ -384,6 +384,22 @@ def test_another_credential_gets_the_same_verdict_and_its_own_token(make_world):
     assert 'outcome="hit"' not in client.get("/metrics").text
 
 
+@pytest.mark.parametrize("changed", ["policy", "direction"])
+def test_a_verdict_of_another_chain_of_the_same_names_is_not_remembered(world, word_rule, changed):
+    def chain(word):
+        return (word_rule(word, name="one"),)
+
+    text = "the second text"
+    world.policies["default"] = Policy("default", "before", chain("first"), chain("second"))
+    assert world.client.post("/scan/prompt", json={"prompt": text}).json()["is_valid"] is True
+    if changed == "policy":  # as a reload does it
+        world.policies["default"] = Policy("default", "after", chain("second"), chain("second"))
+        answer = world.client.post("/scan/prompt", json={"prompt": text})
+    else:
+        answer = world.client.post("/scan/output", json={"prompt": "", "output": text})
+    assert answer.json()["is_valid"] is False
+
+
 @pytest.mark.parametrize(
     ("values", "length", "aside"),
     [

@@ -3,6 +3,7 @@ import itertools
 import json
 import logging
 
+import httpx2
 import pytest
 
 from scanner_service.http import streams
@@ -197,3 +198,58 @@ def test_a_stream_whose_caller_hangs_up_is_counted_and_logged_and_gives_back_its
     exposed = world.metrics.expose().decode()
     assert f'scanner_request_duration_seconds_count{{route="{PATH}",status="499"}} 1.0' in exposed
     assert "scanner_requests_in_flight 0.0" in exposed
+
+
+def test_a_token_of_another_credential_is_refused_by_a_stream_too(client):
+    token = client.post("/analyze/prompt", json={"prompt": "Ada wrote"}).json()["vault"]
+    response = post(client, {"vault": token}, {"delta": "Dear [PERSON_1]"}, authorization=f"Bearer {TIED_KEY}")
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_vault_token")
+
+
+def begin(world, sent):
+    """A stream that goes on: its task, and the queue for what it is still to be sent."""
+    asked = asyncio.Queue()
+    scope = {"type": "http", "method": "POST", "path": PATH, "query_string": b"", "http_version": "1.1"}
+    scope["headers"] = [(b"content-type", b"application/x-ndjson"), (b"authorization", f"Bearer {KEY}".encode())]
+
+    async def send(message):
+        sent.append(message)
+
+    asked.put_nowait({"type": "http.request", "body": body({}, {"delta": "word " * 100}), "more_body": True})
+    return asyncio.ensure_future(world.app(scope, asked.get, send)), asked
+
+
+def test_a_stream_holds_a_place_as_long_as_it_lasts(make_world):
+    world = make_world(limits={"max_concurrent_requests": 1})
+
+    async def scene():
+        sent = []
+        stream, asked = begin(world, sent)
+        while len(sent) < 2:
+            await asyncio.sleep(0.001)
+        transport = httpx2.ASGITransport(app=world.app)
+        headers = {"authorization": f"Bearer {KEY}"}
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
+            refused = [
+                await client.post(PATH, content=body({}, {"delta": "a"}), headers=NDJSON),
+                await client.post("/scan/prompt", json={"prompt": "a"}),
+            ]
+        asked.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+        await stream
+        return refused
+
+    refused = asyncio.run(asyncio.wait_for(scene(), 30))
+    assert [(one.status_code, one.json()["error"]["code"]) for one in refused] == [(503, "overloaded")] * 2
+
+
+def test_a_stream_whose_next_piece_does_not_come_in_time_ends_without_a_verdict(make_world):
+    world = make_world(body_timeout_seconds=0.2)
+
+    async def scene():
+        sent = []
+        stream, _ = begin(world, sent)
+        await stream
+        return b"".join(message.get("body", b"") for message in sent)
+
+    last = json.loads(asyncio.run(asyncio.wait_for(scene(), 30)).splitlines()[-1])
+    assert (last["is_valid"], last["error"]["code"]) == (False, "body_timeout")
