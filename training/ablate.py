@@ -16,14 +16,14 @@ import numpy as np
 
 from bench import metrics
 from training import choice, coteach, mixture, mpnet, near_copies, tokens, train, unseen
-from training.batches import batches, encode
+from training.batches import batches, encode, untagged
 from training.contradicted import contradicted
 from training.network import pretrained
 from training.rows import Attack, Row, Tagged, Toxic
 from training.sources import Table
 from training.spans import decode
 from training.start import weights
-from training.teach import TEACHER, advice, mixed, taught
+from training.teach import ADVISED, advice, followed, taught, teacher_of
 from training.trainer import CONTINUED, SEED, Trainer
 
 HIDDEN = 0.04  # of the tokens, where some are hidden
@@ -38,7 +38,7 @@ class Variant:
     It keeps some rows, changes the form of some (`disturbed` times as many as the mixture says), hides a share of the
     tokens, trains some heads, draws from all sources with equal weight (`evenly`), also `learns` sources that are held
     out otherwise, is not measured on those it `spares`, has some of the layers, `scale` times as many rows, goes on
-    from the weights of `start`, is taught by it, has the advice of the teacher, is the teacher, drops near-copies or
+    from the weights of `start`, is taught by it, has the advice of the teachers, is one, drops near-copies or
     what the other fold's model contradicts, or is one of two models that teach each other. With another `seed` it draws
     other rows, in another order, which shows how much of a difference is chance.
     """
@@ -64,7 +64,7 @@ class Variant:
     def needs(self, work: Path, start: Path | None) -> Path | None:
         """The file without which it cannot be."""
         if self.advised or self.is_teacher:
-            return work / TEACHER
+            return teacher_of(self.heads[-1], work)
         return start if self.goes_on or self.taught else work
 
 
@@ -100,8 +100,9 @@ VARIANTS: Mapping[str, Variant] = {
     "the shipped model, gone on with entities alone": Variant(
         lambda row: isinstance(row, Tagged), heads=("entities",), goes_on=True, scale=8.0
     ),
-    "everything, advised by the teacher": Variant(advised=True),
+    "everything, advised by the teachers": Variant(advised=True),
     "the teacher": Variant(heads=("injection",), is_teacher=True),
+    "the teacher of names": Variant(heads=("entities",), is_teacher=True),
     "everything, fewer sources measured": Variant(spares=NON_COMMERCIAL),
     "non-commercial sources too, fewer sources measured": Variant(learns=NON_COMMERCIAL, spares=NON_COMMERCIAL),
 }
@@ -156,7 +157,10 @@ def trained(rows: Sequence[Row], variant: Variant, table: Table, scale: float, p
         teacher.begin(weights(needed))
         samples = taught(samples, teacher.logits)
     if variant.advised:
-        samples = mixed(samples, advice(samples, needed, "cpu", processes))
+        samples += untagged(drawn, tokens.build(), variant.seed)
+        for head in ADVISED:
+            teacher_file = teacher_of(head, needed.parent)
+            samples = followed(samples, head, advice(samples, head, teacher_file, "cpu", processes))
     trainer.unknown = variant.unknown
     if variant.co_taught:
         coteach.one_round(trainer, Trainer("cpu", 1, seed=variant.seed + 1), batches(samples, variant.seed))

@@ -18,6 +18,7 @@ BATCH_TOKENS = 3_072
 BATCH_ROWS = 64
 CARELESS = (0.7, 0.15, 0.1, 0.05)  # of the texts with names: as they are, no capitals, the first alone, any
 OF_LETTERS = (Shape.LOWER, Shape.CAPITALIZED, Shape.UPPER, Shape.MIXED)
+UNTAGGED = 0.5  # of the rows of the other tasks, that the entity head learns from too
 LONGEST = 64  # windows of one text that are worth looking at when choosing
 
 
@@ -29,6 +30,11 @@ class Sample:
     ids: list[int]
     target: Sequence[float | None]
     hidden: frozenset[int] = frozenset()  # tags of entity types that nobody annotated in this row
+
+    @property
+    def is_untagged(self) -> bool:
+        """Whether it is for the entity head, and nobody knows its tags."""
+        return self.head == "entities" and all(tag == IGNORED for tag in self.target)
 
 
 Choose = Callable[[Attack, list[tuple[int, int]], Encoding, random.Random], Iterable[int]]
@@ -92,12 +98,27 @@ def hidden_tags(annotated: frozenset[str]) -> frozenset[int]:
 def encode(rows: Sequence[Row], tokenizer: Tokenizer, choose: Choose, seed: int) -> list[Sample]:
     """All samples of one round."""
     rng = random.Random(seed)
+    found = [sample for row, encoding in encoded(rows, tokenizer) for sample in samples(row, encoding, choose, rng)]
+    return [sample for sample in found if len(sample.ids) > 2]
+
+
+def untagged(rows: Sequence[Row], tokenizer: Tokenizer, seed: int) -> list[Sample]:
+    """A window of every other row of another task, for a teacher of names to tag."""
+    rng = random.Random(seed)
+    others = [row for row in rows if not isinstance(row, Tagged) and rng.random() < UNTAGGED]
     found: list[Sample] = []
+    for row, encoding in encoded(others, tokenizer):
+        start, end = rng.choice(windows(len(encoding.ids)))
+        ids = framed(careless(shaped(row.text, encoding), rng)[start:end])
+        found.append(Sample("entities", ids, [IGNORED] * len(ids)))
+    return found
+
+
+def encoded(rows: Sequence[Row], tokenizer: Tokenizer) -> Iterator[tuple[Row, Encoding]]:
+    """Each row with its tokens."""
     for start in range(0, len(rows), 512):
         part = rows[start : start + 512]
-        for row, encoding in zip(part, tokenizer.encode_batch([r.text for r in part]), strict=True):
-            found.extend(samples(row, encoding, choose, rng))
-    return [sample for sample in found if len(sample.ids) > 2]
+        yield from zip(part, tokenizer.encode_batch([row.text for row in part]), strict=True)
 
 
 def batches(samples: Iterable[Sample], seed: int) -> list[list[Sample]]:

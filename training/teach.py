@@ -1,4 +1,4 @@
-"""Targets that another model gives: what a smaller one is distilled from (Hinton et al. 2015)."""
+"""Targets that other models give: what a smaller one is distilled from (Hinton et al. 2015)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ from training import mpnet
 from training.batches import IGNORED, Sample
 from training.trainer import logits
 
-TEACHER = "teacher.pt"  # where stage `teach` writes it
-SHARE = 0.5  # of the teacher in a target; the rest is the label
+ADVISED = ("injection", "entities")  # heads with a teacher of their own
+SHARE = 0.5  # of the teacher in the target of an attack or a harmless text; the rest is the label
 
 Logits = Callable[[list[list[int]], str], list[Tensor]]
+
+
+def teacher_of(head: str, work: Path) -> Path:
+    """Where stage `teach` writes the teacher of a head."""
+    return work / f"teacher-{head}.pt"
 
 
 def taught(samples: Sequence[Sample], teacher: Logits) -> list[Sample]:
@@ -31,34 +36,46 @@ def taught(samples: Sequence[Sample], teacher: Logits) -> list[Sample]:
 
 def advised(samples: Sequence[Sample], work: Path, number: int, device: str, threads: int) -> list[Sample]:
     """
-    The samples of round *number*, with the advice of the teacher, if there is one below *work*.
+    The samples of round *number*, with the advice of the teachers that there are below *work*.
 
-    The advice is written there too, and read when the round begins again.
+    The advice is written there too, and read when the round begins again. Without a teacher of names, windows whose
+    tags nobody knows are left out.
     """
-    written = work / f"advice-{number + 1}.pt"
-    teacher = work / TEACHER
-    if not teacher.exists():
-        return list(samples)
-    if not written.exists():
-        torch.save(advice(samples, teacher, device, threads), written)
-    return mixed(samples, torch.load(written, weights_only=True))
-
-
-def advice(samples: Sequence[Sample], teacher: Path, device: str, threads: int) -> Tensor:
-    """The probability that the teacher gives each attack and each harmless text among the samples."""
-    model = mpnet.trained(teacher).to(device, torch.bfloat16)
-    windows = [sample.ids for sample in samples if sample.head == "injection"]
-    return torch.cat(logits(model, windows, "injection", device, threads)).sigmoid()
-
-
-def mixed(samples: Sequence[Sample], given: Tensor) -> list[Sample]:
-    """The samples, half of the target of each attack and each harmless text being the advice *given* about it."""
     made = list(samples)
-    asked = [i for i, sample in enumerate(samples) if sample.head == "injection"]
-    for i, said in zip(asked, given.tolist(), strict=True):
-        (label,) = samples[i].target
-        made[i] = replace(samples[i], target=[SHARE * said + (1 - SHARE) * (label or 0.0)])
+    for head in ADVISED:
+        teacher, written = teacher_of(head, work), work / f"advice-{head}-{number + 1}.pt"
+        if teacher.exists():
+            if not written.exists():
+                torch.save(advice(made, head, teacher, device, threads), written)
+            made = followed(made, head, torch.load(written, weights_only=True))
+    return [sample for sample in made if not sample.is_untagged]
+
+
+def advice(samples: Sequence[Sample], head: str, teacher: Path, device: str, threads: int) -> list[list[float]]:
+    """What the teacher would have as targets of those samples that it is asked about."""
+    model = mpnet.trained(teacher).to(device, torch.bfloat16)
+    windows = [sample.ids for sample in samples if _asks(sample, head)]
+    return [_target(head, found) for found in logits(model, windows, head, device, threads)]
+
+
+def followed(samples: Sequence[Sample], head: str, given: Sequence[list[float]]) -> list[Sample]:
+    """
+    The samples with the advice *given* about some of them.
+
+    It is half of the target of each attack and each harmless text, and the tags of what nobody has tagged.
+    """
+    made = list(samples)
+    asked = [i for i, sample in enumerate(samples) if _asks(sample, head)]
+    for i, target in zip(asked, given, strict=True):
+        if head == "injection":
+            (label,), (said,) = samples[i].target, target
+            target = [SHARE * said + (1 - SHARE) * (label or 0.0)]  # noqa: PLW2901
+        made[i] = replace(samples[i], target=target)
     return made
+
+
+def _asks(sample: Sample, head: str) -> bool:
+    return sample.is_untagged if head == "entities" else sample.head == head
 
 
 def _target(head: str, found: Tensor) -> list[float]:

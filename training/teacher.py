@@ -1,37 +1,45 @@
-"""Stage `teach`: a round of attacks and harmless texts for a larger model, whose advice `train` then takes."""
+"""Stage `teach`: a round of attacks and harmless texts for a larger model, one of names for another; see `teach`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from training import choice, mixture, mpnet, tokens, train
 from training.batches import Choose, batches, encode
-from training.rows import Attack
+from training.rows import Attack, Row, Tagged
 from training.sources import Table
 from training.start import weights
-from training.teach import TEACHER
+from training.teach import teacher_of
 from training.trainer import SEED, Trainer
 
 DRAW = SEED + 4  # other rows, in another order, than those that its pupil begins with
+ROWS: Mapping[str, type[Row]] = {"injection": Attack, "entities": Tagged}  # of each head that is taught
 
 
-def run(work: Path, table: Table, scale: float, processes: int, start: Path | None = None) -> Path:
+def run(work: Path, table: Table, scale: float, processes: int, start: Path | None = None) -> list[Path]:
     """
-    Trains it, or goes on training, and returns the path of its averaged weights; if they are there, nothing is done.
+    Trains them, or goes on training, and returns the paths of their averaged weights; what is there is not made again.
 
-    Of long texts, it reads the windows that stand out to the exported int8 model `start`, otherwise those whose wording
-    does.
+    Of long texts, the teacher of attacks reads the windows that stand out to the exported int8 model `start`, otherwise
+    those whose wording does.
     """
     device, processes = ("cuda", 1) if torch.cuda.is_available() else ("cpu", processes)
-    target, checkpoint, tokenizer = work / TEACHER, work / "teacher.checkpoint.pt", tokens.build()
+    return [_trained(head, work, table, scale, processes, device, start) for head in ROWS]
+
+
+def _trained(
+    head: str, work: Path, table: Table, scale: float, processes: int, device: str, start: Path | None
+) -> Path:
+    target, checkpoint, tokenizer = teacher_of(head, work), work / "teacher.checkpoint.pt", tokens.build()
     if target.exists():
         return target
-    rows = [row for row in train.rows(work) if isinstance(row, Attack)]
+    rows = [row for row in train.rows(work) if isinstance(row, ROWS[head])]
     drawn = mixture.draw(rows, mixture.weights(table), 0, DRAW, scale)
     choose: Choose = choice.by_wording
-    if start:
+    if start and head == "injection":
         guard = Trainer(device, processes)
         guard.begin(weights(start))
         choose = choice.by_score(train.looked_at(guard, drawn, tokenizer, 0))
@@ -43,5 +51,7 @@ def run(work: Path, table: Table, scale: float, processes: int, start: Path | No
         trainer.load(state["trainer"])
         skipped = state["step"]
     train.one_round(trainer, made, 0, 1, skipped, checkpoint, {})
+    trainer.crew.close()
     torch.save(trainer.average, target)
+    checkpoint.unlink()
     return target

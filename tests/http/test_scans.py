@@ -1,7 +1,6 @@
 import asyncio
 import json
 import threading
-import time
 
 import httpx2
 import pytest
