@@ -9,10 +9,13 @@ import time
 
 import pytest
 
-from scanner_client import InvalidRequest, PromptAnalysis, Unavailable, many
+from scanner_client import InvalidRequest, PromptAnalysis, Unavailable, UnexpectedAnswer, many
+from scanner_client.answers import read_batch
 from scanner_client.testing import Answer, FakeScanner, blocked, failing
 from scanner_client.usage import RECENT_CALLS, Usage
 from tests.client.conftest import ATTACK, HARMLESS
+
+FINE = {"is_valid": True, "blocked": False, "scanners": {}, "sanitized_prompt": "fine"}
 
 
 def scanner():
@@ -39,6 +42,13 @@ def test_many_prompts_go_to_the_real_application(client, with_async_client):
 
     for answers in (client.analyze_many(prompts), with_async_client(use)):
         assert [answer.is_valid for answer in answers] == [True, False] * 4
+
+
+@pytest.mark.parametrize("results", [[], [FINE], [FINE] * 3, {"0": FINE}, None])
+def test_a_batch_of_another_length_is_no_answer(results):
+    assert len(read_batch({"results": [FINE] * 2}, 2)) == 2
+    with pytest.raises(UnexpectedAnswer):
+        read_batch({"results": results}, 2)
 
 
 def test_no_prompts_give_no_answers():
