@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import json
 import time
 
@@ -160,6 +161,15 @@ def test_a_text_of_more_windows_than_may_wait_is_refused(play):
     play(scene, max_queued_windows=50)
 
 
+@pytest.fixture
+def without_garbage_collection():
+    """As in the service, which collects in quiet moments; in the process of all tests it takes half a second."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("without_garbage_collection")
 def test_the_event_loop_stays_free_while_a_long_text_is_read_and_judged(play):
     async def longest_pause(pool, text):
         task = asyncio.create_task(say(pool, "tiny", text))
