@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from torch import Tensor
 
 from training import mpnet
 from training.batches import IGNORED, Sample
+from training.rows import Attack, Row, Tagged
 from training.trainer import logits
 
-ADVISED = ("injection", "entities")  # heads with a teacher of their own
+ADVISED: Mapping[str, type[Row]] = {"injection": Attack, "entities": Tagged}  # heads with a teacher, and its rows
 SHARE = 0.5  # of the teacher in the target of an attack or a harmless text; the rest is the label
 
 Logits = Callable[[list[list[int]], str], list[Tensor]]
@@ -67,11 +68,13 @@ def followed(samples: Sequence[Sample], head: str, given: Sequence[list[float]])
     made = list(samples)
     asked = [i for i, sample in enumerate(samples) if _asks(sample, head)]
     for i, target in zip(asked, given, strict=True):
-        if head == "injection":
-            (label,), (said,) = samples[i].target, target
-            target = [SHARE * said + (1 - SHARE) * (label or 0.0)]  # noqa: PLW2901
-        made[i] = replace(samples[i], target=target)
+        made[i] = replace(samples[i], target=_mixed(samples[i], target) if head == "injection" else target)
     return made
+
+
+def _mixed(sample: Sample, said: list[float]) -> list[float]:
+    (label,), (probability,) = sample.target, said
+    return [SHARE * probability + (1 - SHARE) * (label or 0.0)]
 
 
 def _asks(sample: Sample, head: str) -> bool:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from training import choice, mixture, mpnet, tokens, train
 from training.batches import Choose, batches, encode
-from training.rows import Attack, Row, Tagged
 from training.sources import Table
 from training.start import weights
-from training.teach import teacher_of
+from training.teach import ADVISED, teacher_of
 from training.trainer import SEED, Trainer
 
 DRAW = SEED + 4  # other rows, in another order, than those that its pupil begins with
-ROWS: Mapping[str, type[Row]] = {"injection": Attack, "entities": Tagged}  # of each head that is taught
 
 
 def run(work: Path, table: Table, scale: float, processes: int, start: Path | None = None) -> list[Path]:
@@ -27,16 +24,17 @@ def run(work: Path, table: Table, scale: float, processes: int, start: Path | No
     those whose wording does.
     """
     device, processes = ("cuda", 1) if torch.cuda.is_available() else ("cpu", processes)
-    return [_trained(head, work, table, scale, processes, device, start) for head in ROWS]
+    return [_trained(head, work, table, scale, processes, device, start) for head in ADVISED]
 
 
 def _trained(
     head: str, work: Path, table: Table, scale: float, processes: int, device: str, start: Path | None
 ) -> Path:
-    target, checkpoint, tokenizer = teacher_of(head, work), work / "teacher.checkpoint.pt", tokens.build()
+    target, tokenizer = teacher_of(head, work), tokens.build()
+    checkpoint = target.with_suffix(".checkpoint.pt")
     if target.exists():
         return target
-    rows = [row for row in train.rows(work) if isinstance(row, ROWS[head])]
+    rows = [row for row in train.rows(work) if isinstance(row, ADVISED[head])]
     drawn = mixture.draw(rows, mixture.weights(table), 0, DRAW, scale)
     choose: Choose = choice.by_wording
     if start and head == "injection":
@@ -53,5 +51,4 @@ def _trained(
     train.one_round(trainer, made, 0, 1, skipped, checkpoint, {})
     trainer.crew.close()
     torch.save(trainer.average, target)
-    checkpoint.unlink()
     return target
