@@ -103,6 +103,7 @@ VARIANTS: Mapping[str, Variant] = {
     "everything, advised by the teachers": Variant(advised=True),
     "the teacher": Variant(heads=("injection",), is_teacher=True),
     "the teacher of names": Variant(heads=("entities",), is_teacher=True),
+    "the teacher of toxicity": Variant(heads=("toxicity",), is_teacher=True),
     "everything, fewer sources measured": Variant(spares=NON_COMMERCIAL),
     "non-commercial sources too, fewer sources measured": Variant(learns=NON_COMMERCIAL, spares=NON_COMMERCIAL),
 }

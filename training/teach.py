@@ -11,11 +11,15 @@ from torch import Tensor
 
 from training import mpnet
 from training.batches import IGNORED, Sample
-from training.rows import Attack, Row, Tagged
+from training.rows import Attack, Row, Tagged, Toxic
 from training.trainer import logits
 
-ADVISED: Mapping[str, type[Row]] = {"injection": Attack, "entities": Tagged}  # heads with a teacher, and its rows
-SHARE = 0.5  # of the teacher in the target of an attack or a harmless text; the rest is the label
+ADVISED: Mapping[str, type[Row]] = {  # heads with a teacher, and its rows
+    "injection": Attack,
+    "entities": Tagged,
+    "toxicity": Toxic,
+}
+SHARE = 0.5  # of the teacher in the target of a label that is known
 
 Logits = Callable[[list[list[int]], str], list[Tensor]]
 
@@ -63,18 +67,18 @@ def followed(samples: Sequence[Sample], head: str, given: Sequence[list[float]])
     """
     The samples with the advice *given* about some of them.
 
-    It is half of the target of each attack and each harmless text, and the tags of what nobody has tagged.
+    It is half of the target of each label, and the whole of what nobody has annotated.
     """
     made = list(samples)
     asked = [i for i, sample in enumerate(samples) if _asks(sample, head)]
     for i, target in zip(asked, given, strict=True):
-        made[i] = replace(samples[i], target=_mixed(samples[i], target) if head == "injection" else target)
+        made[i] = replace(samples[i], target=target if head == "entities" else _mixed(samples[i], target))
     return made
 
 
 def _mixed(sample: Sample, said: list[float]) -> list[float]:
-    (label,), (probability,) = sample.target, said
-    return [SHARE * probability + (1 - SHARE) * (label or 0.0)]
+    both = zip(sample.target, said, strict=True)
+    return [p if label is None else SHARE * p + (1 - SHARE) * label for label, p in both]
 
 
 def _asks(sample: Sample, head: str) -> bool:

@@ -1,4 +1,4 @@
-"""Stage `teach`: a round of attacks and harmless texts for a larger model, one of names for another; see `teach`."""
+"""Stage `teach`: a round of a larger model for each head that has a teacher; see `teach`."""
 
 from __future__ import annotations
 
