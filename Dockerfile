@@ -9,6 +9,8 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends binutils \
  && rm -rf /var/lib/apt/lists/*
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+# Where packages come from, if not from where pip looks by itself. In the last stage nothing of it is left.
+ARG PIP_INDEX_URL
 WORKDIR /build
 COPY deploy/constraints.txt deploy/constraints-build.txt ./
 RUN python -m venv --without-pip /opt/scanner-service \

@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(parsed: argparse.Namespace) -> int:
     from scanner_service.audit.record import check
     from scanner_service.http.auth import Keys
-    from scanner_service.server import check_ports, choose_console, read_bind, read_workers
+    from scanner_service.server import check_addresses, choose_console, read_bind, read_workers
     from scanner_service.traces import wanted
 
     assembly = assemble(os.environ)
@@ -95,7 +95,7 @@ def _serve(parsed: argparse.Namespace) -> int:
     addresses = read_bind(os.environ.get("SCANNER_BIND"))
     read_workers(os.environ.get("SCANNER_WORKERS"))
     wanted(os.environ)
-    check_ports(addresses)
+    check_addresses(addresses)
     if made is not None:
         console = choose_console(assembly.config)
         print(f"the key of this run is {made}\n\n{_curl(addresses[0], made)}\n", file=console, flush=True)

@@ -12,11 +12,13 @@ from scanner_service.shared import Shared
 
 SECONDS = 60.0  # a bucket that is empty is full again after a minute
 
-# The same arithmetic as `_take`, on the clock of Redis, which all replicas share. Gives the seconds to wait.
+# The same arithmetic as `_take`, on the clock of Redis, which all replicas share. Gives the seconds to wait. That clock
+# may be set back, by a failover too: a bucket is never further from full than an empty one.
 _SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-local full = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0)) + ARGV[1]
+local kept = math.min(tonumber(redis.call('GET', KEYS[1]) or 0), now + ARGV[2])
+local full = math.max(now, kept) + ARGV[1]
 local wait = full - now - ARGV[2]
 if wait > 0.000001 then return tostring(wait) end
 redis.call('SET', KEYS[1], string.format('%.6f', full), 'PX', math.ceil((full - now) * 1000))

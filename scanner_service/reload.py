@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -28,15 +29,15 @@ POLL_SECONDS = 2.0
 _TAKEN_OVER = frozenset({"policies", "default_policy", "keys", "allow_anonymous"})
 
 
-def serve(assembly: Assembly, environment: Mapping[str, str]) -> Served:
+def serve(assembly: Assembly, environment: Mapping[str, str], *, known: bool = False) -> Served:
     """
-    What requests are answered with.
+    What requests are answered with; *known* if that is what others serve already.
 
     Raises:
         ConfigError: if the keys cannot be used.
     """
     config = assembly.config
-    return Served(assembly.policies, config.default_policy, Keys.load(config, environment))
+    return Served(assembly.policies, config.default_policy, Keys.load(config, environment, known=known))
 
 
 def begin(environment: Mapping[str, str], accepted: Accepted | None = None) -> Assembly:
@@ -84,7 +85,9 @@ class Reloading:
         # As they are before they are used: what has changed meanwhile is found at the next look.
         read: tuple[bytes | None, bytes | None] = (assembly.content, _keys(environment))
         self._read = self._seen = read
-        self.served = serve(assembly, environment)
+        # A key that was removed meanwhile must not end the server that has lost a worker.
+        known = accepted is not None and accepted.content == assembly.content
+        self.served = serve(assembly, environment, known=known)
         self._assembly = assembly
         self._environment = environment
         self._metrics = metrics
@@ -133,7 +136,13 @@ class Reloading:
         if self._accepted is not None:
             self._accepted.keep(assembly.content)
 
+    def _revoke(self) -> None:
+        """A key that is no longer listed ends, whatever else cannot be used; if the list itself can be."""
+        with contextlib.suppress(ConfigError):
+            self.served = replace(self.served, keys=self.served.keys.still_listed(self._environment))
+
     def _refuse(self, error: Exception) -> None:
+        self._revoke()
         self._metrics.reloads.labels("refused").inc()
         file = str(config_path(self._environment))
         if isinstance(error, ConfigError):

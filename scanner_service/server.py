@@ -6,6 +6,7 @@ Every name that gunicorn does not know is left alone by it.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
@@ -46,22 +47,37 @@ def read_bind(value: str | None) -> list[str]:
     return addresses
 
 
-def check_ports(addresses: Sequence[str]) -> None:
+def check_addresses(addresses: Sequence[str]) -> None:
     """
-    Try the ports among *addresses*; gunicorn would try a taken one for five seconds before it gave up.
+    Try to listen on *addresses*; gunicorn would try for five seconds before it gave up, and take a Unix socket away
+    from the server that listens on it.
 
     Raises:
         ConfigError: naming the address that cannot be listened on, and why.
     """
     for address in addresses:
-        if match := _HOST_AND_PORT.fullmatch(address):
-            host = match["host"]
-            try:
-                with socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET) as tried:
-                    tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
-                    tried.bind((host.strip("[]"), int(match["port"])))
-            except OSError as error:
-                raise ConfigError(f"SCANNER_BIND: cannot listen on `{address}`: {error.strerror}") from None
+        try:
+            if match := _HOST_AND_PORT.fullmatch(address):
+                _try_port(match["host"], int(match["port"]))
+            else:
+                _try_path(Path(address.removeprefix("unix:")))
+        except OSError as error:
+            raise ConfigError(f"SCANNER_BIND: cannot listen on `{address}`: {error.strerror or error}") from None
+
+
+def _try_port(host: str, port: int) -> None:
+    with socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gunicorn does
+        tried.bind((host.strip("[]"), port))
+
+
+def _try_path(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as tried:
+        if not path.is_socket():
+            tried.bind(str(path))
+            path.unlink()
+        elif tried.connect_ex(str(path)) == 0:  # otherwise a server that was killed has left it: gunicorn replaces it
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def read_workers(value: str | None) -> int:

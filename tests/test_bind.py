@@ -1,11 +1,11 @@
-"""What `SCANNER_BIND` may say, and ports that are taken."""
+"""What `SCANNER_BIND` may say, and addresses that are taken."""
 
 import socket
 
 import pytest
 
 from scanner_service.errors import ConfigError
-from scanner_service.server import check_ports, read_bind
+from scanner_service.server import check_addresses, read_bind
 
 
 @pytest.mark.parametrize(
@@ -52,10 +52,37 @@ def test_a_taken_port_is_named():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(ConfigError, match=rf"cannot listen on `{address}`: Address already in use"):
-            check_ports(["unix:/nowhere/a.sock", "127.0.0.1:0", address])
-    check_ports([address])
+            check_addresses(["127.0.0.1:0", address])
+    check_addresses([address])
 
 
 def test_a_host_that_is_none_of_this_machine_is_named():
     with pytest.raises(ConfigError, match=r"cannot listen on `192\.0\.2\.1:0`: Cannot assign requested address"):
-        check_ports(["192.0.2.1:0"])
+        check_addresses(["192.0.2.1:0"])
+
+
+def test_a_socket_that_a_server_listens_on_is_not_taken_from_it(tmp_path):
+    path = tmp_path / "a.sock"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        with pytest.raises(ConfigError, match=rf"cannot listen on `unix:{path}`: Address already in use"):
+            check_addresses([f"unix:{path}"])
+    check_addresses([f"unix:{path}"])  # left behind by a server that was killed
+    assert path.is_socket()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("nowhere/a.sock", "No such file"), ("file", "Address already in use"), ("x" * 108, "too long")],
+)
+def test_a_path_that_no_socket_can_be_at_is_named(tmp_path, name, reason):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(ConfigError, match=rf"cannot listen on `unix:{tmp_path}/{name}`: .*{reason}"):
+        check_addresses([f"unix:{tmp_path}/{name}"])
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_trying_a_path_leaves_nothing_there(tmp_path):
+    check_addresses([f"unix:{tmp_path}/a.sock"])
+    assert list(tmp_path.iterdir()) == []

@@ -33,6 +33,17 @@ def test_a_rule_carries_what_the_configuration_says():
     )
 
 
+def test_rules_that_ask_for_the_same_share_a_scanner_whatever_their_policy_does_with_it():
+    rule = RULE | {"name": "same", "action": "monitor", "threshold": 0.2}
+    other = RULE | {"name": "other", "options": {"labels": ["TOXICITY"]}}
+    policies = {"one": {"prompt": [RULE], "output": [RULE]}, "two": {"prompt": [rule, other], "output": [other]}}
+    built = build_policies(msgspec.convert({"policies": policies}, Config), MODELS)
+    [first], [same, different] = built["one"].prompt, built["two"].prompt
+    assert first.scanner is built["one"].output[0].scanner is same.scanner
+    assert different.scanner is not first.scanner
+    assert (same.threshold, different.scanner.labels) == (0.2, {"TOXICITY"})
+
+
 @pytest.mark.parametrize(
     ("changes", "path"),
     [

@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 import pytest
 from hypothesis import given
@@ -173,3 +174,15 @@ def test_a_bucket_that_somebody_broke_in_redis_stops_nobody(redis_server):
     refused, failures = with_redis(redis_server.url, work)
     assert len(refused) == 1
     assert set(failures) == {"rate"}
+
+
+def test_a_clock_of_redis_that_is_set_back_keeps_nobody_waiting_for_it(redis_server):
+    async def work(shared, failures):
+        rates = Rates(60, {}, shared=shared)
+        await rates.take("a")
+        key = redis_server.command("KEYS", "*").split(b"\r\n")[2].decode()
+        redis_server.command("SET", key, str(time.time() + 3600))  # as an hour ago would have been written
+        return await attempts(rates, 1), failures
+
+    [refused], failures = with_redis(redis_server.url, work)
+    assert (refused.retry_after_seconds, failures) == (1, [])

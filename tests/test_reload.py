@@ -1,11 +1,13 @@
+import contextlib
 import logging
+from hashlib import sha256
 
 import pytest
 import yaml
 
 from scanner_service import registry, reload
 from scanner_service.accepted import Accepted
-from scanner_service.errors import ConfigError
+from scanner_service.errors import ConfigError, Unauthorized
 from scanner_service.metrics import Metrics
 from scanner_service.reload import Reloading, begin
 from tests.e2e.conftest import configured
@@ -189,6 +191,54 @@ def test_a_worker_starts_with_the_file_if_the_accepted_one_no_longer_fits_the_ke
     accepted = Accepted()
     accepted.keep((tmp_path / "config.yaml").read_bytes() + NOBODY.encode())
     assert names(Reloading(begin(environment, accepted), environment, Metrics(), accepted)) == ["first"]
+
+
+@pytest.fixture
+def listed(environment, tmp_path):
+    """Where keys are listed by name, one of which the configuration ties to a policy."""
+    file = tmp_path / "keys"
+    environment |= {"SCANNER_API_KEYS": "", "SCANNER_API_KEYS_FILE": str(file)}
+    with (tmp_path / "config.yaml").open("a") as config:
+        config.write("keys: {leaver: {policies: [default]}}\n")
+
+    def write(*names):
+        file.write_text("".join(f"{name}={sha256(name.encode()).hexdigest()}\n" for name in names))
+
+    write("leaver", "other")
+    return write
+
+
+def callers(reloading, *names):
+    """Those of *names* whose keys are known."""
+    found = []
+    for name in names:
+        with contextlib.suppress(Unauthorized):
+            found.append(reloading.served.keys.authenticate([(b"x-api-key", name.encode())]).name)
+    return found
+
+
+def test_a_key_that_is_listed_no_more_ends_though_the_configuration_still_names_it(environment, listed):
+    reloading = Reloading(begin(environment), environment, Metrics())
+    listed("other", "newcomer")
+    reloading.reload()
+    assert (names(reloading), counted(reloading, "refused")) == (["first"], 1)
+    assert callers(reloading, "leaver", "other", "newcomer") == ["other"]
+
+
+def test_a_list_of_keys_that_cannot_be_used_ends_none(environment, listed, tmp_path):
+    reloading = Reloading(begin(environment), environment, Metrics())
+    for content in ("", "other=short\n"):
+        (tmp_path / "keys").write_text(content)
+        reloading.reload()
+        assert callers(reloading, "leaver", "other") == ["leaver", "other"]
+
+
+def test_a_worker_that_starts_when_a_key_has_gone_serves_the_others(environment, listed):
+    accepted = Accepted()
+    Reloading(begin(environment), environment, Metrics(), accepted)
+    listed("other")
+    started = Reloading(begin(environment, accepted), environment, Metrics(), accepted)
+    assert callers(started, "leaver", "other") == ["other"]
 
 
 @pytest.mark.parametrize("accepted", [None, Accepted()])

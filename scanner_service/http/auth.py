@@ -79,18 +79,32 @@ class Keys:
         self._allow_anonymous = allow_anonymous
 
     @classmethod
-    def load(cls, config: Config, environment: Mapping[str, str]) -> Keys:
+    def load(cls, config: Config, environment: Mapping[str, str], *, known: bool = False) -> Keys:
         """
         The keys of *environment*, with the grants of *config*.
+
+        Args:
+            config: what grants.
+            environment: where the keys are listed.
+            known: whether *config* was served before: then a grant without a key is one whose key has been removed.
 
         Raises:
             ConfigError: as above, or if a key or a line of the file cannot be used.
         """
-        keys = list(_from_variable(environment.get("SCANNER_API_KEYS", "")))
-        if file := environment.get("SCANNER_API_KEYS_FILE"):
-            keys += _from_file(Path(file))
+        keys = _listed(environment)
         grants = {name: entry.policies for name, entry in config.keys.items()}
-        return cls(keys, grants, allow_anonymous=config.allow_anonymous)
+        return cls(keys, _of(keys, grants) if known else grants, allow_anonymous=config.allow_anonymous)
+
+    def still_listed(self, environment: Mapping[str, str]) -> Keys:
+        """
+        These keys without those that *environment* no longer lists, and none of those that are new there.
+
+        Raises:
+            ConfigError: if a key or a line of the file cannot be used, or nobody could call.
+        """
+        listed = {key.digest for key in _listed(environment)}
+        keys = [key for key in self._keys if key.digest in listed]
+        return Keys(keys, _of(keys, self._grants), allow_anonymous=self._allow_anonymous)
 
     def authenticate(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
         """
@@ -126,6 +140,18 @@ class Keys:
 
     def _caller(self, name: str) -> Caller:
         return Caller(name, self._grants.get(name))
+
+
+def _listed(environment: Mapping[str, str]) -> Sequence[Key]:
+    keys = list(_from_variable(environment.get("SCANNER_API_KEYS", "")))
+    if file := environment.get("SCANNER_API_KEYS_FILE"):
+        keys += _from_file(Path(file))
+    return keys
+
+
+def _of(keys: Sequence[Key], grants: Mapping[str, Sequence[str] | None]) -> Mapping[str, Sequence[str] | None]:
+    names = {ANONYMOUS, *(key.name for key in keys)}
+    return {name: granted for name, granted in grants.items() if name in names}
 
 
 def _presented(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Sequence[bytes]]:

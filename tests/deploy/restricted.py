@@ -22,8 +22,8 @@ def violations(spec: dict[str, Any]) -> Iterator[str]:
         where = container["name"]
         if not own.get("runAsNonRoot", of_pod.get("runAsNonRoot")):
             yield f"{where}: runAsNonRoot"
-        if not own.get("runAsUser", of_pod.get("runAsUser")):
-            yield f"{where}: no user other than root"
+        if own.get("runAsUser", of_pod.get("runAsUser")) == 0:  # without one it is that of the image
+            yield f"{where}: root"
         if own.get("allowPrivilegeEscalation") is not False:
             yield f"{where}: allowPrivilegeEscalation"
         if own.get("capabilities") != {"drop": ["ALL"]}:

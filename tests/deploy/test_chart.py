@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import yaml
 
 from deploy import values_schema
 from scanner_service import config
-from tests.deploy.conftest import CHART, CREDENTIALS, ROOT, find, load, pods, refusals
+from tests.deploy.conftest import CHART, CREDENTIALS, ROOT, find, load, pods, refusals, run
 from tests.deploy.restricted import violations
 from tests.deploy.variants import CONFIG, REFUSED, VARIANTS
 
@@ -101,6 +102,61 @@ def selectors(manifests: list[dict[str, Any]]) -> list[dict[str, str]]:
         if one["kind"] == "NetworkPolicy":
             found.append(spec["podSelector"]["matchLabels"])
     return found
+
+
+def test_where_the_cluster_chooses_users_the_chart_names_none(render):
+    manifests = render(VARIANTS["on OpenShift"])
+    assert not re.search("runAs(User|Group)|fsGroup", json.dumps(manifests))
+    assert find(render({"user": 1_000_650_000}), "Deployment")["spec"]["template"]["spec"]["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 1_000_650_000,
+        "runAsGroup": 1_000_650_000,
+        "fsGroup": 1_000_650_000,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("release", "service"), [("a.b", "a-b-scanner-service"), ("my.scanner-service", "my-scanner-service")]
+)
+def test_every_release_has_a_name_that_a_service_may_have(tmp_path, release, service):
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump(CREDENTIALS))
+    done = run("helm", "template", release, CHART, "--values", file)
+    assert find(load(done.stdout), "Service")["metadata"]["name"] == service
+    done = run("helm", "template", "1st", CHART, "--values", file)
+    assert "fullnameOverride" in done.stderr
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_what_helm_says_after_an_installation_can_be_said(notes, variant):
+    assert "helm test" in (said := notes(VARIANTS[variant])) or "scanner-service.sidecar" in said
+
+
+def test_it_warns_of_several_workers_with_the_resources_of_one(notes):
+    assert "WARNING" not in notes({})
+    assert "cpu: 4 and memory: 1180Mi" in notes({"workers": 4})
+    assert "WARNING" not in notes({"workers": 4, "resources": {"requests": {"cpu": "4", "memory": "1200Mi"}}})
+
+
+@pytest.fixture
+def notes(tmp_path):
+    """What helm says after an installation with some values; without a cluster it renders no NOTES.txt by itself."""
+    chart = tmp_path / "chart"
+    shutil.copytree(CHART, chart)
+    written = (chart / "templates" / "NOTES.txt").read_text()
+    wrapped = f'{{{{- define "notes" }}}}{written}{{{{ end -}}}}\nnotes: {{{{ include "notes" . | quote }}}}\n'
+    (chart / "templates" / "notes.yaml").write_text(wrapped)
+
+    def render(values):
+        file = tmp_path / "values.yaml"
+        file.write_text(yaml.safe_dump(CREDENTIALS | values))
+        done = run("helm", "template", "r", chart, "--values", file, "--show-only", "templates/notes.yaml")
+        assert done.returncode == 0, done.stderr
+        return yaml.safe_load(done.stdout)["notes"]
+
+    return render
 
 
 def test_the_test_pod_gets_no_traffic_of_the_service(render):

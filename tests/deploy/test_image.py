@@ -31,6 +31,11 @@ def test_the_last_stage_installs_nothing():
     assert not re.search(r"\b(apt-get|pip install|gcc|curl)\b", LAST_STAGE)
 
 
+def test_where_packages_come_from_can_be_said_and_is_not_in_the_image():
+    assert "\nARG PIP_INDEX_URL\n" in DOCKERFILE[: DOCKERFILE.index("pip install")]
+    assert "INDEX" not in LAST_STAGE
+
+
 @pytest.mark.parametrize("name", ["constraints", "constraints-build", "tools"])
 def test_every_pin_has_hashes_and_no_file_names_an_index(name):
     content = (ROOT / "deploy" / f"{name}.txt").read_text("utf-8")

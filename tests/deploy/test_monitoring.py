@@ -25,6 +25,7 @@ needs_promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="promto
 OWN = 'job="r-scanner-service",namespace="default",pod="a"'
 REQUESTS = "scanner_request_duration_seconds"
 QUIET = {
+    f"up{{{OWN}}}": "1x30",
     f'{REQUESTS}_count{{{OWN},route="/analyze/prompt",status="200"}}': "0+600x30",
     f'{REQUESTS}_bucket{{{OWN},route="/analyze/prompt",status="200",le="0.1"}}': "0+600x30",
     f'{REQUESTS}_bucket{{{OWN},route="/analyze/prompt",status="200",le="+Inf"}}': "0+600x30",
@@ -37,6 +38,7 @@ QUIET = {
 }
 # By alert, what happens to the service, and the labels of the alert that this raises.
 RAISED: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "ScannerServiceAbsent": ({f"up{{{OWN}}}": "1x10 0x19"}, {"severity": "critical"}),
     "ScannerServiceRuleCannotRun": (
         {f'scanner_errors_total{{{OWN},scanner="pii",code="model_failed"}}': "0+1x30"},
         {"severity": "critical", "scanner": "pii", "code": "model_failed"},

@@ -71,6 +71,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
             "allowTo": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "observability"}}}],
         },
     },
+    "on OpenShift": {"user": ""},
     "bare": {
         "networkPolicy": {"enabled": False},
         "podDisruptionBudget": {"enabled": False},
@@ -156,6 +157,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "threshold",
     ),
     "an empty chain": ({"config": {"policies": {"default": {"prompt": [], "output": []}}}}, "prompt"),
+    "an audit log on the read-only root": (
+        {"config": CONFIG | {"audit": {"to": "file", "path": "/var/log/audit.jsonl"}}},
+        "read-only",
+    ),
+    "a grant for a key that nobody has": (
+        {"config": CONFIG | {"keys": {"ap": {"policies": ["default"]}}}},
+        "config.keys.ap",
+    ),
+    "a name that no Service may have": ({"fullnameOverride": "scan.ner"}, "fullnameOverride"),
+    "root": ({"user": 0}, "user"),
+    "a disruption budget of no percent": ({"podDisruptionBudget": {"maxUnavailable": "0%"}}, "maxUnavailable"),
     "no worker": ({"workers": 0}, "workers"),
     "an unknown workload": ({"workload": "daemonset"}, "workload"),
     "a mutable digest": ({"image": {"digest": "latest"}}, "digest"),

@@ -29,7 +29,28 @@
 {{- fail (printf "config.default_policy is %s, which is not in config.policies" $default) -}}
 {{- end -}}
 {{- end -}}
+{{- if not $credentials.existingSecret -}}
+{{- range $name, $_ := .Values.config.keys -}}
+{{- if not (or (hasKey (default dict $credentials.apiKeys) $name) (and (eq $name "anonymous") $.Values.config.allow_anonymous)) -}}
+{{- fail (printf "config.keys.%s: credentials.apiKeys has no key of this name" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq .Values.workload "deployment") (not (regexMatch "^[a-z]" (include "scanner-service.fullname" .))) -}}
+{{- fail "the name of a Service begins with a letter: set fullnameOverride" -}}
+{{- end -}}
 {{- $audit := default dict .Values.config.audit -}}
+{{- if eq "file" (default "" $audit.to) -}}
+{{- $writable := false -}}
+{{- range concat (list (dict "mountPath" "/tmp") (dict "mountPath" "/dev/shm")) .Values.extraVolumeMounts -}}
+{{- if hasPrefix (printf "%s/" (trimSuffix "/" .mountPath)) $audit.path -}}
+{{- $writable = true -}}
+{{- end -}}
+{{- end -}}
+{{- if not $writable -}}
+{{- fail (printf "config.audit.path is %s, and the root file system is read-only: mount a volume there with extraVolumes and extraVolumeMounts" $audit.path) -}}
+{{- end -}}
+{{- end -}}
 {{- if eq "otlp" (default "" $audit.to) -}}
 {{- $named := false -}}
 {{- range .Values.extraEnv -}}

@@ -6,8 +6,10 @@ image: {{ include "scanner-service.image" $ | quote }}
 imagePullPolicy: {{ $.Values.image.pullPolicy }}
 securityContext:
   runAsNonRoot: true
-  runAsUser: 10001
-  runAsGroup: 10001
+  {{- with $.Values.user }}
+  runAsUser: {{ int64 . }}
+  runAsGroup: {{ int64 . }}
+  {{- end }}
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
   capabilities:

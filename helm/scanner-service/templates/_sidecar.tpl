@@ -13,7 +13,7 @@ workload: sidecar, and passes its scope:
     volumes:
       {{- include "scanner-service.sidecar.volumes" (index .Subcharts "scanner-service") | nindent 6 }}
 
-The pod needs fsGroup: 10001: the socket and the credentials belong to that group. It starts before the application
+The pod needs fsGroup: 10001, or what `user` says: the socket and the credentials belong to that group. It starts before the application
 and stops after it, and nothing outside the pod can reach it; hence probes that run inside.
 */}}
 {{- define "scanner-service.sidecar" -}}
