@@ -1,4 +1,4 @@
-"""A teacher: all-mpnet-base-v2 (Apache-2.0) with a head for attacks, toxicity or names, eight times the size of what ships.
+"""A teacher: all-mpnet-base-v2 (Apache-2.0), eight times the size of what ships, with a head for each task.
 
 Its vocabulary is that of the small encoder, moved by four, so that both read the same windows.
 """
