@@ -91,7 +91,7 @@ class RequestTooLarge(RequestError):
 
 
 class UnsupportedMediaType(RequestError):
-    """The content type of the body is not `application/json`."""
+    """The content type of the body is missing or not that of the endpoint, or the body is compressed."""
 
     code = "unsupported_media_type"
 

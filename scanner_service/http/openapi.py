@@ -22,7 +22,7 @@ _ERRORS: Mapping[int, str] = {
     403: "The credential may not use the policy, a rule may not be suppressed, or a threshold would be raised.",
     408: "The body did not arrive in time.",
     413: "The body or the batch is too large.",
-    415: "The content type is not `application/json`.",
+    415: "The content type is missing or not that of this endpoint, or the body is compressed.",
     422: "A field is missing, unknown or wrong; the message names its path.",
     429: "The credential has used up its rate; `Retry-After` says when to come back.",
     500: "The service failed; its log tells why under the request id.",

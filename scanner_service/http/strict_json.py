@@ -32,6 +32,8 @@ def decode(body: bytes, type_: type[T]) -> T:
         decoded: T = _decode(body, type_)
     except msgspec.ValidationError as error:
         problem = InvalidRequest(_name_path(str(error)))
+    except UnicodeEncodeError:  # in the name of a field, or where there should be no text
+        problem = InvalidRequest("`$`: holds half of a surrogate pair where no text is expected")
     except (UnicodeDecodeError, msgspec.DecodeError):
         raise Malformed("the body is not JSON in UTF-8") from None
     except RecursionError:

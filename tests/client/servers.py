@@ -41,10 +41,12 @@ class Scripted:
 
     Attributes:
         bodies: what was sent.
+        connections: how many were made.
     """
 
     script: list[bytes | None]
     port: int = 0
+    connections: int = 0
     bodies: list[dict[str, object]] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -66,6 +68,7 @@ def scripted(*script: bytes | None) -> Iterator[Scripted]:
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
+            told.connections += 1
             while head := self._head():
                 length = int(next(line for line in head if line.lower().startswith("content-length")).split(":")[1])
                 told.bodies.append(json.loads(self.rfile.read(length)))

@@ -12,6 +12,7 @@ import pytest
 from scanner_client import Client
 from scanner_client.cli import main
 from tests.client.conftest import ATTACK, HARMLESS
+from tests.client.servers import VALID, response, scripted
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +53,16 @@ def test_a_file_becomes_a_file_of_verdicts(tmp_path, capsys):
     assert attack["triggered"] == ["prompt_injection"]
     assert (empty["error"]["type"], empty["error"]["code"]) == ("InvalidRequest", "invalid_request")
     assert "3 calls" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_scanned(tmp_path, monkeypatch, capsys):
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text(json.dumps(HARMLESS))
+    with scripted(response(VALID)) as told:
+        monkeypatch.setenv("SCANNER_URL", told.url)
+        assert main(["analyze", "--file", str(prompts), "--out", str(tmp_path / "none" / "verdicts.jsonl")]) == 2
+        assert told.bodies == []
+    assert "No such file" in capsys.readouterr().err
 
 
 def test_the_exit_code_of_a_failure_is_2(tmp_path, monkeypatch, capsys):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import pickle
 import threading
 
@@ -20,6 +22,7 @@ from scanner_client import (
     Unauthorized,
 )
 from tests.client.conftest import ATTACK, HARMLESS, in_process
+from tests.client.servers import VALID, response, scripted
 
 
 def test_a_harmless_prompt_comes_back_as_it_is(client):
@@ -132,9 +135,29 @@ def test_an_option_that_there_is_not_is_refused(client, with_async_client):
         lambda: Client("http://host").stream_output([HARMLESS], **wrong),
         lambda: with_async_client(lambda twin: twin.check_prompt(HARMLESS, **wrong)),
         lambda: with_async_client(lambda twin: twin.analyze_many([HARMLESS], **wrong)),
+        # Only a single prompt has one before it: elsewhere it would be dropped, and nothing put back.
+        lambda: client.check_output(HARMLESS, previous=None),
+        lambda: client.analyze_prompts([HARMLESS], previous=None),
     ):
-        with pytest.raises(TypeError, match=r"no such option: (threshold|polcy); there are previous, policy, "):
+        with pytest.raises(TypeError, match=r"no such option: (threshold|polcy|previous); there are policy, "):
             call()
+
+
+def test_one_text_is_not_several(client, with_async_client):
+    for call in (
+        lambda: client.analyze_prompts(ATTACK),  # letter by letter it would be harmless
+        lambda: client.analyze_many(ATTACK),
+        lambda: with_async_client(lambda twin: twin.analyze_many(ATTACK)),
+    ):
+        with pytest.raises(TypeError, match="several texts"):
+            call()
+
+
+def test_most_scripts_take_the_bytes_that_they_have_in_utf_8():
+    with scripted(response(VALID)) as told, Client(told.url) as client:
+        client.check_prompt("слово " * 100)
+        assert told.bodies == [{"prompt": "слово " * 100}]
+        assert "content-length: 1113" in told.heads[0].lower()  # 11 bytes a word
 
 
 def test_the_request_id_is_passed_on(client):
@@ -197,6 +220,32 @@ def test_an_injected_http_client_is_left_open(server, server_key):
         owner.check_prompt(HARMLESS)
 
 
+def test_a_process_that_was_forked_has_connections_of_its_own(monkeypatch):
+    with scripted(response(VALID)) as told, Client(told.url) as client:
+        for _ in range(2):
+            client.check_prompt(HARMLESS)
+        assert told.connections == 1
+        parent = client._http()
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        for _ in range(2):
+            client.check_prompt(HARMLESS)
+        assert told.connections == 2
+        parent.close()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_one_asynchronous_client_serves_loops_that_come_and_go():
+    with scripted(response(VALID)) as told:
+        client = AsyncClient(told.url)
+        for _ in range(3):
+            assert asyncio.run(client.check_prompt(HARMLESS)).is_valid
+        assert told.connections == 3
+        assert len(client._pools) == 1  # those of loops that are closed are let go
+        del client
+        gc.collect()
+
+
 def test_one_client_serves_many_threads_and_leaks_no_connection(server, server_key):
     errors, verdicts = [], []
     with Client(server.url, server_key) as client:
@@ -216,7 +265,7 @@ def test_one_client_serves_many_threads_and_leaks_no_connection(server, server_k
             thread.start()
         for thread in threads:
             thread.join()
-        connections = client._http._transport._pool.connections
+        connections = client._http()._transport._pool.connections
         assert not errors
         assert verdicts == [True] * 800
         assert len(connections) <= 32

@@ -240,6 +240,15 @@ def test_retry_after_may_be_a_date_and_nonsense_is_ignored():
     assert [retry_after(value) for value in ("soon", "-1", "1e9", "٣", "9" * 400, "")] == [None] * 6
 
 
+def test_why_nobody_was_reached_is_told():
+    for call in (
+        lambda: Client("http://127.0.0.1:9", max_retries=0).check_prompt("hello"),
+        lambda: asyncio.run(AsyncClient("http://127.0.0.1:9", max_retries=0).check_prompt("hello")),
+    ):
+        with pytest.raises(Unavailable, match=r"ConnectError: .*(refused|failed)"):
+            call()
+
+
 def test_an_error_of_somebody_else_is_not_quoted():
     for body in ({"detail": "you sent: secret"}, {"error": {"code": "x", "message": "secret"}}, {"error": "secret"}):
         failure = failure_of(Reply(400, {}, json.dumps(body).encode()))

@@ -34,6 +34,13 @@ def test_many_prompts_are_answered_in_order_with_failures_as_values():
     check(asyncio.run(scanner().async_client(max_retries=0).analyze_many(iter(prompts), max_workers=3)))
 
 
+def test_a_failure_that_is_kept_does_not_keep_its_text():
+    failure = scanner().client(max_retries=0).analyze_many(["down"])[0]
+    twin = asyncio.run(scanner().async_client(max_retries=0).analyze_many(["down"]))[0]
+    excused = scanner().client(max_retries=0, on_unavailable="block").analyze_many(["down"])[0].failure
+    assert [failure.__traceback__, twin.__traceback__, excused.__traceback__] == [None, None, None]
+
+
 def test_many_prompts_go_to_the_real_application(client, with_async_client):
     prompts = [HARMLESS, ATTACK] * 4
 

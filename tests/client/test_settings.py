@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from scanner_client import AsyncClient, Client, ScanFailed
-from scanner_client.settings import environment, split_url
+from scanner_client.settings import certificates, environment, split_url
 from scanner_client.testing import FakeScanner, failing, redacted
 from tests.client.servers import VALID, response, scripted
 
@@ -87,6 +87,14 @@ def test_a_host_is_sent_as_it_is_resolved():
 def test_limits_that_are_none_are_refused(arguments):
     with pytest.raises(ValueError, match="timeout must be over 0"):
         Client("http://host", **arguments)
+
+
+def test_certificates_are_read_once(monkeypatch, tmp_path):
+    known = certificates()
+    Client("https://host").close()
+    assert certificates() is known
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))  # unless they are to be found somewhere else
+    assert certificates() is not known
 
 
 def test_credentials_stay_out_of_reprs():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import socket
 import ssl
@@ -121,10 +122,10 @@ def serving(told: StreamServer, tls: ssl.SSLContext | None = None, socket: str |
     port = None if socket else server.sockets[0].getsockname()[1]
 
     async def stop() -> None:
-        server.close()
         await asyncio.sleep(0.05)
         while any("_accept" in repr(task.get_coro()) for task in asyncio.all_tasks()):
-            await asyncio.sleep(0.01)  # what is being accepted would be lost to a cancelled task, unclosed
+            await asyncio.sleep(0.01)  # what is being accepted would be lost to a closed server, unclosed
+        server.close()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -225,6 +226,61 @@ def test_text_is_shown_before_the_next_piece_is_written(told):
 
     with serving(told) as url:
         asyncio.run(main(url))
+
+
+@pytest.mark.parametrize("injected", [False, True])
+def test_the_service_is_called_once_the_llm_has_begun(told, injected):
+    heads = []
+
+    def pieces():
+        time.sleep(0.1)  # the service would wait, and not for long
+        heads.append(told.head)
+        yield "One."
+
+    async def use(url, http):
+        async with AsyncClient(url, http_client=http) as twin:
+            return [text async for text in twin.stream_output(pieces())]
+
+    async def main(url):
+        async with httpx2.AsyncClient() as http:
+            return await use(url, http if injected else None)
+
+    with serving(told) as url, httpx2.Client() as http, Client(url, http_client=http if injected else None) as client:
+        assert list(client.stream_output(pieces())) == ["One."]
+        told.head = ""
+        assert asyncio.run(main(url)) == ["One."]
+    assert heads == ["", ""]
+
+
+def test_an_empty_piece_tells_that_the_llm_is_at_work(told, stream):
+    with serving(told) as url:
+        assert stream(url, ["One. ", "", "Two"]) == ("One. Two", None)
+    assert told.lines[1:] == [{"delta": "One. "}, {"delta": ""}, {"delta": "Two"}]
+
+
+def test_a_stream_that_is_left_leaves_nothing_behind(told):
+    news = []
+
+    async def pieces():
+        yield "One. "
+        try:
+            yield "Two. "
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            raise ValueError("this LLM does not like it") from None
+
+    async def main(url):
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: news.append(context))
+        async with AsyncClient(url) as twin:
+            async with contextlib.aclosing(twin.stream_output(pieces())) as texts:
+                await anext(texts)
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+        gc.collect()
+        await asyncio.sleep(0)
+
+    with serving(told) as url:
+        asyncio.run(main(url))
+    assert news == []
 
 
 def test_a_malicious_output_ends_the_stream_and_the_llm_is_asked_no_more(told, stream):
@@ -388,6 +444,7 @@ def test_values_are_put_back_into_streams():
         ('{"is_valid": false, "error": {"code": "overloaded", "message": "m"}}\n', Unavailable),
         ('{"is_valid": false, "error": {"code": "audit_failed", "message": "m"}}\n', Unavailable),
         ('{"is_valid": false, "error": {"code": "deadline_exceeded", "message": "m"}}\n', TimedOut),
+        ('{"is_valid": false, "error": {"code": "body_timeout", "message": "m"}}\n', TimedOut),
         ('{"is_valid": false, "error": {"code": "invalid_request", "message": "m"}}\n', InvalidRequest),
         (json.dumps(BAD) + "\n", MaliciousOutput),
         (json.dumps(BAD), MaliciousOutput),

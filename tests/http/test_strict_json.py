@@ -91,6 +91,20 @@ def test_half_a_surrogate_pair_is_the_fault_of_its_field(escaped):
         strict_json.check_text(request.prompt, "$.prompt")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"prompt": "a", "\\ud800": 1}',
+        b'{"prompt": "a", "thresholds": {"pii": "\\ud800"}}',
+        b'{"prompt": "a", "fail_fast": "\\ud800"}',
+        b'"\\ud800"',
+    ],
+)
+def test_half_a_surrogate_pair_is_wrong_where_no_text_is_expected(body):
+    with pytest.raises(InvalidRequest, match=r"^`\$`: holds half"):
+        strict_json.decode(body, wire.PromptScanRequest)
+
+
 def test_a_bad_item_of_a_batch_leaves_the_others_readable():
     request = strict_json.decode(b'{"prompts": ["\\ud800", 3, "fine", null, ["x"]]}', wire.PromptsRequest)
     assert request.prompts[1:] == [3, "fine", None, ["x"]]

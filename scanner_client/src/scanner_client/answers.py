@@ -124,6 +124,7 @@ _CODES: Mapping[str, type[errors.ScanFailed]] = {
     "audit_failed": errors.Unavailable,
     "internal_error": errors.Unavailable,
     "deadline_exceeded": errors.TimedOut,
+    "body_timeout": errors.TimedOut,
     "rate_limited": errors.RateLimited,
     "forbidden": errors.Forbidden,
 }

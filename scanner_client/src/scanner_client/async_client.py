@@ -12,16 +12,15 @@ import httpx2
 from scanner_client import many, shields, streams
 from scanner_client.answers import BatchItem, Lost, Reply, failure_of, lost
 from scanner_client.errors import ScanFailed
-from scanner_client.protocol import Flow, OnUnavailable, Pause, Step
+from scanner_client.protocol import Flow, OnUnavailable, Pause, Step, as_value, several
 from scanner_client.results import Analysis, OutputAnalysis, PromptAnalysis
-from scanner_client.settings import POOL, Settings, loss
+from scanner_client.settings import POOL, Settings, certificates, loss
 from scanner_client.usage import Usage
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from scanner_client.exchange import Exchange
-    from scanner_client.protocol import Options
+    from scanner_client.protocol import Options, PromptOptions
 
 T = TypeVar("T")
 
@@ -54,10 +53,13 @@ class AsyncClient:
             headers=headers,
         )
         self._owned = http_client is None
-        self._http = http_client or _connect(self._settings)
+        # By event loop; under None the connections that no loop has used yet, or those that were given.
+        self._pools: dict[asyncio.AbstractEventLoop | None, httpx2.AsyncClient] = {
+            None: http_client or _connect(self._settings)
+        }
         self.usage = Usage()
 
-    async def analyze_prompt(self, prompt: str, **options: Unpack[Options]) -> PromptAnalysis:
+    async def analyze_prompt(self, prompt: str, **options: Unpack[PromptOptions]) -> PromptAnalysis:
         """As `Client.analyze_prompt`."""
         return await self._carry_out(self._settings.protocol.prompt(prompt, options))
 
@@ -67,7 +69,7 @@ class AsyncClient:
         """As `Client.analyze_output`."""
         return await self._carry_out(self._settings.protocol.output(output, prompt, options))
 
-    async def check_prompt(self, prompt: str, **options: Unpack[Options]) -> PromptAnalysis:
+    async def check_prompt(self, prompt: str, **options: Unpack[PromptOptions]) -> PromptAnalysis:
         """As `Client.check_prompt`."""
         return (await self.analyze_prompt(prompt, **options)).raise_if_blocked()
 
@@ -88,21 +90,22 @@ class AsyncClient:
         max_workers: int = 8,
         max_requests_per_minute: int | None = None,
         progress: bool = False,
-        **options: Unpack[Options],
+        **options: Unpack[PromptOptions],
     ) -> list[BatchItem]:
         """As `Client.analyze_many`, from *max_workers* tasks."""
+        several(prompts)
         throttle = many.throttle(max_requests_per_minute)
 
         async def analyze(prompt: str) -> BatchItem:
             try:
                 return await self._carry_out(self._settings.protocol.prompt(prompt, options), throttle)
             except ScanFailed as failure:
-                return failure
+                return as_value(failure)
 
         return await many.in_tasks(analyze, prompts, max_workers, progress=progress)
 
     async def shield(
-        self, prompt: str, llm_call: Callable[[], Any] | Awaitable[T], **options: Unpack[Options]
+        self, prompt: str, llm_call: Callable[[], Any] | Awaitable[T], **options: Unpack[PromptOptions]
     ) -> T | Any:
         """
         What *llm_call* comes to, begun while *prompt* is scanned; nothing before the verdict.
@@ -129,15 +132,17 @@ class AsyncClient:
         """As `Client.stream_output`."""
         if not self._owned:
             return self._stream(pieces, prompt, options)
+        from scanner_client import live
         from scanner_client.exchange import Exchange
 
         exchange = Exchange(self._settings, prompt, options)
-        return self._stream_live(exchange, pieces, options.get("timeout", self._settings.protocol.timeout))
+        timeout = options.get("timeout", self._settings.protocol.timeout)
+        return live.scan_async(exchange, self._settings, self.usage, pieces, timeout)
 
     async def aclose(self) -> None:
-        """Close the connections; an injected `http_client` is left open."""
+        """Close the connections of the running loop; an injected `http_client` is left open."""
         if self._owned:
-            await self._http.aclose()
+            await self._http().aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -145,25 +150,27 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def _stream_live(
-        self, exchange: Exchange, pieces: Iterable[str] | AsyncIterable[str], timeout: float
-    ) -> AsyncIterator[str]:
-        from scanner_client import live
-
-        with self.usage.stream(exchange.transcript):
-            async for text in live.scan_async(exchange, self._settings, pieces, timeout):
-                yield text
+    def _http(self) -> httpx2.AsyncClient:
+        """The connections of the running loop: those of another one, which may be closed, can't be used here."""
+        loop = asyncio.get_running_loop() if self._owned else None
+        if loop not in self._pools:
+            for known in list(self._pools):
+                if known is not None and known.is_closed():
+                    self._pools.pop(known, None)
+            unused = self._pools.pop(None, None)
+            self._pools[loop] = unused or _connect(self._settings)
+        return self._pools[loop]
 
     async def _stream(
         self, pieces: Iterable[str] | AsyncIterable[str], prompt: str | PromptAnalysis, options: Options
     ) -> AsyncIterator[str]:
         transcript = streams.Transcript()
         timeout = options.get("timeout", self._settings.protocol.timeout)
-        lines = streams.lines_async(streams.first_line(prompt, options), streams.aiter_any(pieces))
+        lines = streams.lines_async(streams.first_line(prompt, options), await streams.begun_async(pieces))
         request = self._settings.request(streams.PATH, lines, streams.headers(options), timeout)
         with self.usage.stream(transcript):
             try:
-                async with self._http.stream("POST", **request) as response:
+                async with self._http().stream("POST", **request) as response:
                     body = await _in_time(response.aread(), timeout)
             except httpx2.RequestError as error:
                 raise lost(loss(error)) from error
@@ -200,7 +207,7 @@ class AsyncClient:
             await throttle.wait_async()
         request = self._settings.request(step.path, step.body, step.headers, step.timeout)
         try:
-            response = await _in_time(self._http.post(**request), step.timeout)
+            response = await _in_time(self._http().post(**request), step.timeout)
         except httpx2.RequestError as error:
             return loss(error)
         return Reply(response.status_code, response.headers, response.content)
@@ -221,5 +228,6 @@ async def _in_time(answer: Awaitable[T], seconds: float) -> T:
 
 def _connect(settings: Settings) -> httpx2.AsyncClient:
     if settings.socket:
-        return httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(uds=settings.socket, limits=POOL))
-    return httpx2.AsyncClient(limits=POOL)
+        transport = httpx2.AsyncHTTPTransport(verify=certificates(), uds=settings.socket, limits=POOL)
+        return httpx2.AsyncClient(transport=transport)
+    return httpx2.AsyncClient(verify=certificates(), limits=POOL)

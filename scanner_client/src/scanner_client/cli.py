@@ -55,25 +55,29 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _analyze(client: Client, options: argparse.Namespace) -> int:
-    if options.file is None:
-        text = sys.stdin.read() if options.text == "-" else options.text
-        answers: list[BatchItem] = [client.analyze_prompt(text, policy=options.policy)]
-    else:
-        answers = client.analyze_many(
-            list(_prompts(options.file)),
-            max_workers=options.max_workers,
-            max_requests_per_minute=options.max_requests_per_minute,
-            progress=True,
-            policy=options.policy,
-        )
+    prompts = list(_prompts(options.file)) if options.file else []
     as_json = options.json or options.file is not None
     with ExitStack() as stack:
+        # What can't be written is better said before than after all texts.
         out = stack.enter_context(options.out.open("w", encoding="utf-8")) if options.out else sys.stdout
-        for answer in answers:
+        for answer in (answers := _answers(client, prompts, options)):
             print(json.dumps(_record(answer)) if as_json else _words(answer), file=out)
     if options.file is not None:
         print(client.usage, file=sys.stderr)
     return _exit_code(answers)
+
+
+def _answers(client: Client, prompts: Sequence[str], options: argparse.Namespace) -> Sequence[BatchItem]:
+    if options.file is None:
+        text = sys.stdin.read() if options.text == "-" else options.text
+        return [client.analyze_prompt(text, policy=options.policy)]
+    return client.analyze_many(
+        prompts,
+        max_workers=options.max_workers,
+        max_requests_per_minute=options.max_requests_per_minute,
+        progress=True,
+        policy=options.policy,
+    )
 
 
 def _exit_code(answers: Sequence[BatchItem]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -11,23 +12,22 @@ import httpx2
 from scanner_client import many, shields, streams
 from scanner_client.answers import BatchItem, Lost, Reply, failure_of, lost
 from scanner_client.errors import ScanFailed
-from scanner_client.protocol import Flow, OnUnavailable, Pause, Step
+from scanner_client.protocol import Flow, OnUnavailable, Pause, Step, as_value, several
 from scanner_client.results import Analysis, OutputAnalysis, PromptAnalysis
-from scanner_client.settings import POOL, Settings, loss
+from scanner_client.settings import POOL, Settings, certificates, loss
 from scanner_client.usage import Usage
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from scanner_client.exchange import Exchange
-    from scanner_client.protocol import Options
+    from scanner_client.protocol import Options, PromptOptions
 
 T = TypeVar("T")
 
 
 class Client:
     """
-    Asks a scanner service about prompts and outputs. One client serves all threads.
+    Asks a scanner service about prompts and outputs. One client serves all threads, and processes that are forked.
 
     Args:
         url: `http://`, `https://` or `unix:///path`; `SCANNER_URL` or `LLM_GUARD_URL` if None.
@@ -63,10 +63,10 @@ class Client:
             headers=headers,
         )
         self._owned = http_client is None
-        self._http = http_client or _connect(self._settings)
+        self._pool = os.getpid(), http_client or _connect(self._settings)
         self.usage = Usage()
 
-    def analyze_prompt(self, prompt: str, **options: Unpack[Options]) -> PromptAnalysis:
+    def analyze_prompt(self, prompt: str, **options: Unpack[PromptOptions]) -> PromptAnalysis:
         """
         What the service says about *prompt*, valid or not.
 
@@ -89,7 +89,7 @@ class Client:
         """
         return self._carry_out(self._settings.protocol.output(output, prompt, options))
 
-    def check_prompt(self, prompt: str, **options: Unpack[Options]) -> PromptAnalysis:
+    def check_prompt(self, prompt: str, **options: Unpack[PromptOptions]) -> PromptAnalysis:
         """
         As `analyze_prompt`, for a prompt that may be used.
 
@@ -129,7 +129,7 @@ class Client:
         max_workers: int = 8,
         max_requests_per_minute: int | None = None,
         progress: bool = False,
-        **options: Unpack[Options],
+        **options: Unpack[PromptOptions],
     ) -> list[BatchItem]:
         """
         What the service says about each of *prompts*, in their order, asked one by one from several threads.
@@ -143,17 +143,18 @@ class Client:
         Raises:
             ValueError: *max_workers* or *max_requests_per_minute* is under 1.
         """
+        several(prompts)
         throttle = many.throttle(max_requests_per_minute)
 
         def analyze(prompt: str) -> BatchItem:
             try:
                 return self._carry_out(self._settings.protocol.prompt(prompt, options), throttle)
             except ScanFailed as failure:
-                return failure
+                return as_value(failure)
 
         return many.in_threads(analyze, prompts, max_workers, progress=progress)
 
-    def shield(self, prompt: str, llm_call: Callable[[], T], **options: Unpack[Options]) -> T:
+    def shield(self, prompt: str, llm_call: Callable[[], T], **options: Unpack[PromptOptions]) -> T:
         """
         What *llm_call* returns, called in a thread while *prompt* is scanned; nothing before the verdict.
 
@@ -181,15 +182,17 @@ class Client:
         """
         if not self._owned:
             return self._stream(pieces, prompt, options)
+        from scanner_client import live
         from scanner_client.exchange import Exchange
 
         exchange = Exchange(self._settings, prompt, options)
-        return self._stream_live(exchange, pieces, options.get("timeout", self._settings.protocol.timeout))
+        timeout = options.get("timeout", self._settings.protocol.timeout)
+        return live.scan(exchange, self._settings, self.usage, pieces, timeout)
 
     def close(self) -> None:
         """Close the connections; an injected `http_client` is left open."""
         if self._owned:
-            self._http.close()
+            self._http().close()
 
     def __enter__(self) -> Self:
         return self
@@ -197,20 +200,22 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _stream_live(self, exchange: Exchange, pieces: Iterable[str], timeout: float) -> Iterator[str]:
-        from scanner_client import live
-
-        with self.usage.stream(exchange.transcript):
-            yield from live.scan(exchange, self._settings, pieces, timeout)
+    def _http(self) -> httpx2.Client:
+        """The connections of this process: on those that a fork has copied, one would read the answers of another."""
+        process, http = self._pool
+        if self._owned and process != os.getpid():
+            http = _connect(self._settings)
+            self._pool = os.getpid(), http
+        return http
 
     def _stream(self, pieces: Iterable[str], prompt: str | PromptAnalysis, options: Options) -> Iterator[str]:
         transcript = streams.Transcript()
         timeout = options.get("timeout", self._settings.protocol.timeout)
-        lines = streams.lines(streams.first_line(prompt, options), pieces)
+        lines = streams.lines(streams.first_line(prompt, options), streams.begun(pieces))
         request = self._settings.request(streams.PATH, lines, streams.headers(options), timeout)
         with self.usage.stream(transcript):
             try:
-                with self._http.stream("POST", **request) as response:
+                with self._http().stream("POST", **request) as response:
                     reply = _reply(response, time.monotonic() + timeout)
             except httpx2.RequestError as error:
                 raise lost(loss(error)) from error
@@ -247,7 +252,7 @@ class Client:
         deadline = time.monotonic() + step.timeout
         request = self._settings.request(step.path, step.body, step.headers, step.timeout)
         try:
-            with self._http.stream("POST", **request) as response:
+            with self._http().stream("POST", **request) as response:
                 return _reply(response, deadline)
         except httpx2.RequestError as error:
             return loss(error)
@@ -270,5 +275,6 @@ def _reply(response: httpx2.Response, deadline: float) -> Reply:
 
 def _connect(settings: Settings) -> httpx2.Client:
     if settings.socket:
-        return httpx2.Client(transport=httpx2.HTTPTransport(uds=settings.socket, limits=POOL))
-    return httpx2.Client(limits=POOL)
+        transport = httpx2.HTTPTransport(verify=certificates(), uds=settings.socket, limits=POOL)
+        return httpx2.Client(transport=transport)
+    return httpx2.Client(verify=certificates(), limits=POOL)

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import h11
-import httpx2
 
 from scanner_client import streams
 from scanner_client.answers import Reply, failure_of
 from scanner_client.errors import TimedOut, Unavailable
-from scanner_client.settings import Settings
+from scanner_client.settings import Settings, certificates
 
 if TYPE_CHECKING:
     from scanner_client.protocol import Options
@@ -52,7 +51,7 @@ class Exchange:
 
     def tls(self) -> ssl.SSLContext | None:
         """What to encrypt with, None for plain HTTP."""
-        return httpx2.create_ssl_context() if self.url.scheme == "https" else None
+        return certificates() if self.url.scheme == "https" else None
 
     def start(self) -> bytes:
         """The head of the request and its first line."""

@@ -13,28 +13,31 @@ from typing import Any
 from scanner_client import streams
 from scanner_client.exchange import PIECE_BYTES, Exchange, lost
 from scanner_client.settings import CONNECT_SECONDS, Settings
+from scanner_client.usage import Usage
 
 # A connection to a service that does not take what was sent is broken off after this time.
 CLOSE_SECONDS = 1.0
 
 
-def scan(exchange: Exchange, settings: Settings, pieces: Iterable[str], timeout: float) -> Iterator[str]:
+def scan(exchange: Exchange, settings: Settings, usage: Usage, pieces: Iterable[str], timeout: float) -> Iterator[str]:
     """The texts of *pieces* that may be shown; what has come is yielded after each piece was sent."""
-    with contextlib.closing(_Link(_connect(exchange, settings, min(timeout, CONNECT_SECONDS)), timeout)) as link:
-        link.send(exchange.start())
-        for data in (line for piece in pieces for line in exchange.piece(piece)):
-            if not link.send(data):
-                break  # the answer was given early, and says why
-            while (received := link.ready()) is not None and not exchange.done:
-                yield from exchange.feed(received)
-            if exchange.done:
-                break
-        else:
-            link.send(exchange.end())
-        link.deadline = time.monotonic() + timeout
-        while not exchange.done:
-            yield from exchange.feed(link.receive())
-    exchange.transcript.close()
+    with usage.stream(exchange.transcript):
+        told = streams.begun(pieces)
+        with contextlib.closing(_Link(_connect(exchange, settings, min(timeout, CONNECT_SECONDS)), timeout)) as link:
+            link.send(exchange.start())
+            for data in (line for piece in told for line in exchange.piece(piece)):
+                if not link.send(data):
+                    break  # the answer was given early, and says why
+                while (received := link.ready()) is not None and not exchange.done:
+                    yield from exchange.feed(received)
+                if exchange.done:
+                    break
+            else:
+                link.send(exchange.end())
+            link.deadline = time.monotonic() + timeout
+            while not exchange.done:
+                yield from exchange.feed(link.receive())
+        exchange.transcript.close()
 
 
 class _Link:
@@ -105,20 +108,27 @@ def _connect_unix(path: str, timeout: float) -> socket.socket:
 
 
 async def scan_async(
-    exchange: Exchange, settings: Settings, pieces: Iterable[str] | AsyncIterable[str], timeout: float
+    exchange: Exchange,
+    settings: Settings,
+    usage: Usage,
+    pieces: Iterable[str] | AsyncIterable[str],
+    timeout: float,
 ) -> AsyncIterator[str]:
     """The texts of *pieces* that may be shown, as they come."""
-    reader, writer = await _connect_async(exchange, settings, min(timeout, CONNECT_SECONDS))
-    sender = asyncio.ensure_future(_send_all(exchange, writer, pieces, timeout))
-    try:
-        while not exchange.done:
-            for text in exchange.feed(await _receive(reader, sender, timeout)):
-                yield text
-    finally:
-        sender.cancel()
-        await asyncio.wait({sender})
-        await _close(writer)
-    exchange.transcript.close()
+    with usage.stream(exchange.transcript):
+        told = await streams.begun_async(pieces)
+        reader, writer = await _connect_async(exchange, settings, min(timeout, CONNECT_SECONDS))
+        sender = asyncio.ensure_future(_send_all(exchange, writer, told, timeout))
+        sender.add_done_callback(lambda sent: sent.cancelled() or sent.exception())  # it may be known to nobody else
+        try:
+            while not exchange.done:
+                for text in exchange.feed(await _receive(reader, sender, timeout)):
+                    yield text
+        finally:
+            sender.cancel()
+            await asyncio.wait({sender})
+            await _close(writer)
+        exchange.transcript.close()
 
 
 async def _connect_async(
@@ -147,11 +157,11 @@ async def _close(writer: asyncio.StreamWriter) -> None:
 
 
 async def _send_all(
-    exchange: Exchange, writer: asyncio.StreamWriter, pieces: Iterable[str] | AsyncIterable[str], timeout: float
+    exchange: Exchange, writer: asyncio.StreamWriter, pieces: AsyncIterable[str], timeout: float
 ) -> float:
     """When the service had been told everything, or all that it took."""
     await _send(writer, exchange.start(), timeout)
-    async for piece in streams.aiter_any(pieces):
+    async for piece in pieces:
         for data in exchange.piece(piece):
             if not await _send(writer, data, timeout):
                 return time.monotonic()  # the answer was given early, and says why

@@ -25,8 +25,6 @@ class Options(TypedDict, total=False):
     What every call may be given.
 
     Attributes:
-        previous: for a prompt, the analysis of the one before it in the same conversation: what was replaced
-            there keeps its placeholder, and one analysis restores the values of all turns.
         policy: a policy of the service's configuration.
         scanners_suppress: optional scanners that are not to run.
         thresholds: by name of a rule, what its thresholds are to be lowered to.
@@ -37,7 +35,6 @@ class Options(TypedDict, total=False):
         max_retries: for this call.
     """
 
-    previous: PromptAnalysis | None
     policy: str | None
     scanners_suppress: Sequence[str]
     thresholds: Mapping[str, float]
@@ -46,6 +43,18 @@ class Options(TypedDict, total=False):
     traceparent: str | None
     timeout: float
     max_retries: int
+
+
+class PromptOptions(Options, total=False):
+    """
+    What a call about one prompt may be given besides.
+
+    Attributes:
+        previous: the analysis of the prompt before it in the same conversation: what was replaced there keeps its
+            placeholder, and one analysis restores the values of all turns.
+    """
+
+    previous: PromptAnalysis | None
 
 
 T = TypeVar("T")
@@ -102,12 +111,15 @@ class Protocol:
     max_retries: int
     on_unavailable: OnUnavailable
 
-    def prompt(self, prompt: str, options: Options) -> Flow[PromptAnalysis]:
+    def prompt(self, prompt: str, options: PromptOptions) -> Flow[PromptAnalysis]:
         """Ask about one prompt."""
         payload: dict[str, object] = {"prompt": _text(prompt, "prompt")}
-        if (previous := options.get("previous")) and previous.vault:
+        _check(options, PromptOptions)
+        others = options.copy()
+        previous = others.pop("previous", None)
+        if previous and previous.vault:
             payload["vault"] = previous.vault
-        call = self._call("/analyze/prompt", payload, results.read_prompt, options)
+        call = self._call("/analyze/prompt", payload, results.read_prompt, others)
         try:
             analysis = yield from converse(call)
         except errors.ScanFailed as failure:
@@ -131,6 +143,7 @@ class Protocol:
 
     def prompts(self, prompts: Sequence[str], options: Options) -> Flow[list[BatchItem]]:
         """Ask about several prompts at once; the failure of one is a value in its place."""
+        several(prompts)
         texts = [_text(prompt, "prompt") for prompt in prompts]
         call = self._call("/analyze/prompts", {"prompts": texts}, lambda data: read_batch(data, len(texts)), options)
         answers: list[BatchItem]
@@ -148,7 +161,7 @@ class Protocol:
             return None
         if self.on_unavailable == "allow":
             _log.warning("a text passes unscanned: %s", failure)
-        return {"is_valid": self.on_unavailable == "allow", "failure": failure}
+        return {"is_valid": self.on_unavailable == "allow", "failure": as_value(failure)}
 
     def _prompt_value(self, answer: BatchItem, prompt: str) -> BatchItem:
         if isinstance(answer, errors.ScanFailed) and (fields := self.unscanned(answer)):
@@ -171,7 +184,7 @@ def converse(call: Call[T]) -> Flow[T]:
         ScanFailed: which one, the first of its attributes to look at is the class.
     """
     deadline = time.monotonic() + call.timeout
-    body = json.dumps(call.payload, separators=(",", ":")).encode()
+    body = encode(call.payload)
     attempt = 0
     while True:
         answer = yield Send(call.path, body, call.headers, max(deadline - time.monotonic(), 0.001))
@@ -183,6 +196,28 @@ def converse(call: Call[T]) -> Flow[T]:
                 raise
         yield Pause(pause)
         attempt += 1
+
+
+def encode(data: Mapping[str, object]) -> bytes:
+    """*data* as JSON in UTF-8: escaped, most scripts would take two or three times as many bytes of the limits."""
+    try:
+        return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half of a surrogate pair: the service says where
+        return json.dumps(data, separators=(",", ":")).encode()
+
+
+def as_value(failure: errors.ScanFailed) -> errors.ScanFailed:
+    """*failure* without its traceback, whose frames would keep the text, twice, as long as the failure is kept."""
+    return failure.with_traceback(None)
+
+
+def several(prompts: object) -> None:
+    """
+    Raises:
+        TypeError: *prompts* are one text, whose letters would be scanned one by one, and found harmless.
+    """
+    if isinstance(prompts, str):
+        raise TypeError("prompts must be several texts, not one str")
 
 
 def backoff(attempt: int, chance: float) -> float:
@@ -205,8 +240,7 @@ def policy_fields(options: Options) -> dict[str, object]:
     Raises:
         TypeError: there is no such option. One that was dropped would leave the text to a weaker policy than was meant.
     """
-    if unknown := options.keys() - Options.__optional_keys__:
-        raise TypeError(f"no such option: {', '.join(sorted(unknown))}; there are {', '.join(Options.__annotations__)}")
+    _check(options, Options)
     fields: dict[str, object] = {}
     if policy := options.get("policy"):
         fields["policy"] = policy
@@ -217,6 +251,11 @@ def policy_fields(options: Options) -> dict[str, object]:
     if entities := options.get("entities"):
         fields["entities"] = {rule: list(labels) for rule, labels in entities.items()}
     return fields
+
+
+def _check(options: Mapping[str, object], known: Any) -> None:
+    if unknown := options.keys() - known.__optional_keys__:
+        raise TypeError(f"no such option: {', '.join(sorted(unknown))}; there are {', '.join(known.__annotations__)}")
 
 
 def call_headers(options: Options) -> dict[str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import re
+import ssl
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -88,6 +90,17 @@ class Settings:
         }
 
 
+def certificates() -> ssl.SSLContext:
+    """The certificates that are trusted, as `httpx2` finds them."""
+    return _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@functools.cache
+def _certificates(*_where: str | None) -> ssl.SSLContext:
+    # To read them takes as long as several scans, and an event loop stands still meanwhile: once is enough.
+    return httpx2.create_ssl_context()
+
+
 def environment(name: str) -> str | None:
     """The value of `SCANNER_<name>`, or of `LLM_GUARD_<name>` where that is unset or empty."""
     return os.environ.get(f"SCANNER_{name}") or os.environ.get(f"LLM_GUARD_{name}") or None
@@ -151,4 +164,6 @@ def loss(error: httpx2.RequestError) -> Lost:
         raise InvalidRequest(f"the request can't be sent: {name}") from error
     if not isinstance(error, httpx2.TransportError):
         raise UnexpectedAnswer(f"the answer can't be read: {name}") from error
+    if isinstance(error, httpx2.ConnectError):
+        name += f": {error}"  # of the system: nobody has answered, and nothing was said yet
     return Lost(name, timed_out=isinstance(error, httpx2.TimeoutException))

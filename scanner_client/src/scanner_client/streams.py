@@ -7,14 +7,14 @@ Answered: `{"text": "…"}` whenever more is safe to show, and at the end one li
 
 from __future__ import annotations
 
-import json
+import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from scanner_client import results
 from scanner_client.answers import failure_in
 from scanner_client.errors import Unavailable, UnexpectedAnswer
-from scanner_client.protocol import call_headers, policy_fields, prompt_fields
+from scanner_client.protocol import call_headers, encode, policy_fields, prompt_fields
 from scanner_client.results import OutputAnalysis, PromptAnalysis
 
 if TYPE_CHECKING:
@@ -36,9 +36,28 @@ def headers(options: Options) -> dict[str, str]:
     return {**call_headers(options), "content-type": "application/x-ndjson", "accept": "application/x-ndjson"}
 
 
+def begun(pieces: Iterable[str]) -> Iterator[str]:
+    """*pieces*, begun: the service does not wait for a piece as long as an LLM may think before its first one."""
+    told = iter(pieces)
+    return itertools.chain([next(told, "")], told)
+
+
+async def begun_async(pieces: Iterable[str] | AsyncIterable[str]) -> AsyncIterator[str]:
+    """As `begun`, whichever sort of iterable they are."""
+    told = aiter_any(pieces)
+    first = await anext(told, "")
+
+    async def all_of_them() -> AsyncIterator[str]:
+        yield first
+        async for piece in told:
+            yield piece
+
+    return all_of_them()
+
+
 def lines_of(piece: str) -> Iterator[bytes]:
-    """*piece* as lines of the request."""
-    for start in range(0, len(piece), PIECE_CHARACTERS):
+    """*piece* as lines of the request; an empty one is one as well, and tells the service that the LLM is at work."""
+    for start in range(0, max(len(piece), 1), PIECE_CHARACTERS):
         yield _line({"delta": piece[start : start + PIECE_CHARACTERS]})
 
 
@@ -68,7 +87,7 @@ async def aiter_any(pieces: Iterable[str] | AsyncIterable[str]) -> AsyncIterator
 
 
 def _line(data: dict[str, object]) -> bytes:
-    return json.dumps(data, separators=(",", ":")).encode() + b"\n"
+    return encode(data) + b"\n"
 
 
 class Transcript:

@@ -200,6 +200,16 @@ def test_custom_tools_in_a_stream_are_guarded(client, fake_llm):
         list(client.chat.completions.create(model="m", messages=user("hello"), stream=True))
 
 
+def test_a_long_call_of_a_tool_does_not_look_like_silence(fake_llm):
+    call = {"index": 0, "id": "1", "type": "function", "function": {"name": "write", "arguments": "x"}}
+    fake_llm.says = [chunk({"content": "Wait."}), *[chunk({"tool_calls": [call]})] * 3, chunk({}, "tool_calls")]
+    scanner = FakeScanner()
+    with openai.OpenAI(api_key="k", base_url=fake_llm.url) as sdk:
+        list(guard(sdk, scanner.client()).chat.completions.create(model="m", messages=user("hi"), stream=True))
+    sent = next(request for request in scanner.requests if request.url.path.endswith("/stream"))
+    assert sent.content.count(b'{"delta":""}') >= 3
+
+
 def test_a_streamed_response_begins_empty(client, fake_llm):
     def call(text):
         return {"type": "custom_tool_call", "id": "s-1", "call_id": "c", "name": "shell", "input": text}

@@ -73,8 +73,8 @@ class GuardedModel(llm.KeyModel):  # type: ignore[misc]
         given = {"key": key} if isinstance(self.inner, llm.KeyModel) else {}
         events = self.inner.execute(_prompt(prompt, messages, self.inner), stream, response, None, **given)
         rest: list[StreamEvent] = []
-        texts = (text for event in events if (text := _text(event, rest)))
-        first = next(texts, None)
+        texts = (_text(event, rest) for event in events)
+        first = next(filter(None, texts), None)
         if first is not None:
             yield from scanner.stream_output(itertools.chain([first], texts), prompt=analysis or "")
         yield from walks.run(_rest(rest, response), scanner, analysis)[0]
@@ -111,11 +111,12 @@ class GuardedAsyncModel(llm.AsyncKeyModel):  # type: ignore[misc]
         given = {"key": key} if isinstance(self.inner, llm.AsyncKeyModel) else {}
         events = self.inner.execute(_prompt(prompt, messages, self.inner), stream, response, None, **given)
         rest: list[StreamEvent] = []
-        texts = (text async for event in events if (text := _text(event, rest)))
-        first = await anext(texts, None)
-        if first is not None:
+        texts = (_text(event, rest) async for event in events)
+        async for first in texts:
+            if not first:
+                continue
 
-            async def pieces() -> AsyncIterator[str]:
+            async def pieces(first: str = first) -> AsyncIterator[str]:
                 yield first
                 async for text in texts:
                     yield text

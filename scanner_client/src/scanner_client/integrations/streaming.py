@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def chat_chunks(raw: Iterator[Any], client: Client, prompt: PromptAnalysis | None) -> Iterator[Any]:
     """The chunks of *raw*, their text as far as it is safe, their tool calls at the end."""
     stream = chat.ChatStream()
-    texts = (text for chunk in raw if (text := stream.take(chunk)))
-    first = next(texts, None)
+    texts = map(stream.take, raw)  # empty while the LLM calls a tool, which tells the service that it is at work
+    first = next(filter(None, texts), None)
     if first is not None:
         for text in client.stream_output(itertools.chain([first], texts), prompt=prompt or ""):
             yield stream.show(text)
@@ -28,11 +28,12 @@ async def chat_chunks_async(
 ) -> AsyncIterator[Any]:
     """As `chat_chunks`."""
     stream = chat.ChatStream()
-    texts = (text async for chunk in raw if (text := stream.take(chunk)))
-    first = await anext(texts, None)
-    if first is not None:
+    texts = (stream.take(chunk) async for chunk in raw)
+    async for first in texts:
+        if not first:
+            continue
 
-        async def pieces() -> AsyncIterator[str]:
+        async def pieces(first: str = first) -> AsyncIterator[str]:
             yield first
             async for text in texts:
                 yield text
