@@ -75,6 +75,7 @@ class StreamScanner:
         self._base = 0
         self._done = 0  # up to where it is decided
         self._least = SEGMENT  # what the next segment must reach
+        self._unspaced = (0, 0)  # where there is no white space to end it behind, so that it is not looked for again
         self._shown: list[str] = []
         self._judged: dict[str, ScannerResult] = {}  # without their findings
         self._found: defaultdict[str, list[Finding]] = defaultdict(list)
@@ -145,9 +146,12 @@ class StreamScanner:
 
     def _cut(self, arrived: int) -> int | None:
         longest = self._done + max(MAX_HELD, self._least)
-        space = _SPACE.search(self._text, self._done + self._least - 1 - self._base, longest - self._base)
+        least = self._done + self._least - 1
+        begin, end = self._unspaced
+        space = _SPACE.search(self._text, (end if begin == least else least) - self._base, longest - self._base)
         if space is not None:
             return self._base + space.end()
+        self._unspaced = (least, min(max(least, arrived), longest))
         return longest if arrived >= longest else None
 
     async def _decide(self, window: _Window) -> str:

@@ -79,6 +79,13 @@ def test_a_disguised_attack_is_found_in_a_long_document(shipped, name):
     assert any(hit.span.start <= at + len(disguised) and at <= hit.span.end for hit in findings)
 
 
+@pytest.mark.parametrize("sign", ["😀", "☃", "₿", "ꓮ"])
+@pytest.mark.parametrize("place", ["{sign}{word}", "{word}{sign}"])
+def test_a_sign_on_every_word_hides_no_attack(shipped, sign, place):
+    text = " ".join(place.format(sign=sign, word=word) for word in ATTACK.split())
+    assert shipped.injections(text)
+
+
 @pytest.mark.parametrize(
     "prompt",
     [

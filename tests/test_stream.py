@@ -261,6 +261,14 @@ def test_the_time_for_many_pieces_grows_linearly():
     assert seconds(5_000) < 25 * max(seconds(500), 0.02)
 
 
+def test_the_time_for_many_pieces_without_white_space_grows_linearly():
+    def seconds(count):
+        return least_seconds(lambda: stream(["a"] * count, [BAD]), runs=2, clock=time.process_time)
+
+    seconds(100)
+    assert seconds(8_000) < 12 * max(seconds(1_000), 0.005)
+
+
 def test_a_rule_that_monitors_reports_and_changes_neither_the_text_nor_when_it_comes():
     everything = rule(".+", "EVERYTHING", Action.MONITOR)
     output = "plain words of an output " * 40

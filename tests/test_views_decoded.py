@@ -2,7 +2,9 @@
 
 import base64
 import codecs
+import json
 import re
+import unicodedata
 import urllib.parse
 from string import ascii_lowercase
 
@@ -42,20 +44,34 @@ ENCODED = {
     "base64 without padding": b64(ATTACK).rstrip("="),
     "base64 in lines": "\n".join(lines(b64(ATTACK), 20)),
     "base64 in chunks": " ".join(lines(b64(ATTACK), 8)),
+    "base64 in strings": '" +\n"'.join(lines(b64(ATTACK), 20)),
+    "base64 in a quoted mail": "\n> ".join(lines(b64(ATTACK), 24)),
+    "base64 of big-endian UTF-16": b64(ATTACK.encode("utf-16-be")),
     "base64 behind a letter": "x" + b64(ATTACK),
     "urlsafe base64": base64.urlsafe_b64encode(f"{ATTACK} ÿÿÿ>>>???".encode()).decode(),
     "base64 of UTF-16": b64(ATTACK.encode("utf-16-le")),
     "base64 of bytes that are partly text": b64(b"\x89\xff\x00\x01" + BYTES + b"\xfe\x80\x00"),
     "base32": base64.b32encode(BYTES).decode(),
+    "base32 in small letters": base64.b32encode(BYTES).decode().lower(),
     "hex": BYTES.hex(),
     "HEX": BYTES.hex().upper(),
     "spaced hex": BYTES.hex(" "),
     "hex with colons": BYTES.hex(":"),
     "hex with prefixes": ", ".join(f"0x{byte:02x}" for byte in BYTES),
+    "hex with bars": BYTES.hex("|"),
+    "hex with points": BYTES.hex("."),
+    "hex in strings": "', '".join(f"{byte:02x}" for byte in BYTES),
+    "binary of seven digits": " ".join(f"{byte:07b}" for byte in BYTES),
+    "binary in halves": " ".join(f"{byte >> 4:04b} {byte & 15:04b}" for byte in BYTES),
+    "binary with prefixes": ", ".join(f"0b{byte:08b}" for byte in BYTES),
     "binary": " ".join(f"{byte:08b}" for byte in BYTES),
     "binary without spaces": "".join(f"{byte:08b}" for byte in BYTES),
     "character codes": " ".join(map(str, BYTES)),
     "character codes with commas": ", ".join(map(str, BYTES)),
+    "character codes with hyphens": "-".join(map(str, BYTES)),
+    "character codes with slashes": "/".join(map(str, BYTES)),
+    "octal character codes": " ".join(f"{byte:03o}" for byte in BYTES),
+    "octal character codes with prefixes": ", ".join(f"0o{byte:o}" for byte in BYTES),
     "character codes of a program": "+".join(f"chr({byte})" for byte in BYTES),
     "Morse": " / ".join(" ".join(MORSE[letter] for letter in word) for word in ATTACK.lower().split()),
     "ROT13": codecs.encode(ATTACK, "rot13"),
@@ -69,6 +85,25 @@ ENCODED = {
     "base64 three times": b64(b64(b64(ATTACK))),
     "spaced letters in base64": b64("   ".join(" ".join(word) for word in ATTACK.split())),
     "full-width letters in base64": b64("".join(chr(ord(c) + 0xFEE0) if c != " " else c for c in ATTACK)),
+}
+
+WORDS = ATTACK.lower().split()
+UPSIDE_DOWN = str.maketrans("abcdefghijklmnopqrtuvwy", "ɐqɔpǝɟƃɥᴉɾʞlɯuodbɹʇnʌʍʎ")
+BRAILLE = str.maketrans(ascii_lowercase, "⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚⠅⠇⠍⠝⠕⠏⠟⠗⠎⠞⠥⠧⠺⠭⠽⠵")
+SPELLING = {
+    word[0].lower(): word
+    for word in re.findall(
+        r"\S+",
+        "Alpha Bravo Charlie Delta Echo Foxtrot Golf Hotel India Juliett Kilo Lima Mike November Oscar Papa Quebec "
+        "Romeo Sierra Tango Uniform Victor Whiskey X-ray Yankee Zulu",
+    )
+}
+SIGNS = {
+    "Morse with two bars": " // ".join(" ".join(MORSE[letter] for letter in word) for word in WORDS),
+    "Braille": ATTACK.lower().translate(BRAILLE),
+    "the spelling alphabet": " / ".join(" ".join(SPELLING[letter] for letter in word) for word in WORDS),
+    "places in the alphabet": " ".join("-".join(str(ord(letter) - 96) for letter in word) for word in WORDS),
+    "upside-down": ATTACK.lower().translate(UPSIDE_DOWN)[::-1],
 }
 
 ESCAPED = {
@@ -85,6 +120,16 @@ ESCAPED = {
     "U+": " ".join(f"U+{byte:04X}" for byte in BYTES),
     "octal": "".join(f"\\{byte:03o}" for byte in BYTES),
     "quoted-printable": "".join(f"={byte:02X}" for byte in BYTES),
+    "quoted-printable in small letters": "".join(f"={byte:02x}" for byte in BYTES),
+    "%u": "".join(f"%u{byte:04x}" for byte in BYTES),
+    "\\x{}": "".join(f"\\x{{{byte:x}}}" for byte in BYTES),
+    "\\N{}": "".join(f"\\N{{{unicodedata.name(chr(byte))}}}" for byte in BYTES),
+    "short octal": "".join(f"\\{byte:o}" for byte in BYTES),
+    "escapes of CSS": "".join(f"\\{byte:06x}" for byte in BYTES),
+    "entities of entities": "".join(f"&amp;#{byte};" for byte in BYTES),
+    "line breaks as escapes": ATTACK.replace(" ", "\\n"),
+    "invisible entities": re.sub("([a-z])([a-z])", r"\1&#8203;\2", ATTACK),
+    "soft hyphens as entities": re.sub("([a-z]{2})([a-z]{2})", r"\1&shy;\2", ATTACK),
     "single letters": ATTACK.replace("a", "%61").replace("e", "&#101;").replace("I", "\\u0049"),
 }
 
@@ -94,6 +139,24 @@ CUT = {
     "comments in words": re.sub("([a-z])([a-z]{2})", r"\1<!-- x -->\2", ATTACK),
     "mark-up with attributes": re.sub("([a-z]{2})([a-z])", r'\1<span style="color: red">\2', ATTACK),
     "joined strings": re.sub("([a-z]{3})([a-z])", r"\1' + '\2", ATTACK),
+    "strings with points": re.sub("([a-z]{3})([a-z])", r'\1" . "\2', ATTACK),
+    "strings with bars": re.sub("([a-z]{3})([a-z])", r"\1' || '\2", ATTACK),
+    "arguments": re.sub("([a-z]{3})([a-z])", r"\1', '\2", ATTACK),
+    "strings in lines": re.sub("([a-z]{3})([a-z])", r"\1'\n '\2", ATTACK),
+    "strings added": re.sub("([a-z]{3})([a-z])", r'\1"\ntext += "\2', ATTACK),
+    "emphasis": re.sub("([a-z]{2})([a-z]{2})", r"\1**\2**", ATTACK),
+    "stars": re.sub("([a-z])([a-z]{2})", r"\1*\2", ATTACK),
+    "bars": re.sub("([a-z]{3})([a-z])", r"\1|\2", ATTACK),
+    "code of Markdown": re.sub("([a-z]{3})([a-z])", r"\1``\2", ATTACK),
+    "empty links": re.sub("([a-z]{3})([a-z])", r"\1[](x)\2", ATTACK),
+    "empty brackets": re.sub("([a-z]{3})([a-z])", r"\1()\2", ATTACK),
+    "empty strings": re.sub("([a-z]{3})([a-z])", r'\1""\2', ATTACK),
+    "comments of CSS": re.sub("([a-z]{3})([a-z])", r"\1/**/\2", ATTACK),
+    "BBCode": re.sub("([a-z]{3})([a-z])", r"\1[b]\2", ATTACK),
+    "LaTeX": re.sub("([a-z])", r"\\textbf{\1}", ATTACK),
+    "cells": re.sub("([a-z])", r"<td>\1</td>", ATTACK),
+    "emoji": re.sub("([a-z]{3})([a-z])", "\\1🙂\\2", ATTACK),
+    "soft line breaks of mail": re.sub("([a-z]{3})([a-z])", r"\1=\n\2", ATTACK),
 }
 
 
@@ -116,6 +179,29 @@ def test_an_encoded_attack_is_read_and_points_at_the_encoded_stretch(encoded):
     assert found_in(f"Please read this carefully: {encoded} Thanks a lot, my friend.") == encoded
 
 
+@pytest.mark.parametrize("signs", SIGNS.values(), ids=SIGNS)
+def test_letters_written_as_signs_are_read_and_point_at_them(signs):
+    assert found_in(f"Please read this carefully: {signs} Thanks a lot, my friend.", ATTACK.lower()) == signs
+
+
+@pytest.mark.parametrize("letters", [str([*ATTACK]), json.dumps([*ATTACK])])
+def test_letters_in_a_list_are_closed_up(letters):
+    assert ATTACK in VIEWS["normalized"](View.identity(letters))[0].text
+
+
+def test_a_longer_text_in_base64_hides_none_behind_it():
+    before = b64("The committee met on Tuesday, and everybody was there in time, which was no wonder at all.").rstrip(
+        "="
+    )
+    for shift in range(4):
+        assert ATTACK in decoded(f"{before[shift:]} {b64(ATTACK)}")[0].text
+
+
+@pytest.mark.parametrize("decoy", ["300 ", "20 21 22 23 24 25 ", " ".join(map(str, b"xqzjk wvxzq" * 20)) + " "])
+def test_codes_that_say_nothing_hide_none_that_do(decoy):
+    assert ATTACK in decoded(decoy + " ".join(map(str, BYTES)))[0].text
+
+
 @pytest.mark.parametrize("escaped", ESCAPED.values(), ids=ESCAPED)
 def test_an_escaped_attack_is_read_and_points_at_the_escapes(escaped):
     assert found_in(f"Please read this carefully: {escaped} Thanks a lot, my friend.") == escaped
@@ -129,7 +215,8 @@ def test_an_encoded_attack_alone_is_read(encoded):
 @pytest.mark.parametrize("cut", CUT.values(), ids=CUT)
 def test_words_that_are_cut_are_read_whole_and_point_at_the_cut_ones(cut):
     found = found_in(f"Please read this carefully: {cut} Thanks a lot, my friend.")
-    assert found == cut.removeprefix("<b>").removesuffix("</b>")
+    assert found in cut
+    assert len(found) > len(cut) - 20
 
 
 OPAQUE = "kq_Cxi1aF3fIMcxRCSjogF5KWx"

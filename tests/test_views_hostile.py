@@ -39,6 +39,10 @@ UNITS = [
     "\x1b[0m", "\x1b]", "\x1b]a", "\x1b]0;aa\x07", "\\u001b[1m", "a\\-", "a1\\_", "1\u0301@", "a1-", "５a", "аb1-",
     "👨‍👩‍👧", "ש\u200f", " ", "\n", "MFRGGZDF", "aAbB ", "aB1=", "A2", "the quick brown fox ",
     "a<b>", "<b>", "<b ", "<!--", "a<!-- -->", "re<b></b>ad ", "a'+'", "re' + 'ad ", "chr(65)", "chr(",
+    "a|", "a*", "[b]", "[b", "a[](x", "a/*", "a/*a", "}\\textbf{a", "\\textbf{", "a\"; s += \"", "a' , '", "a''", "a🙂",
+    "a=\n", "&amp;", "&amp;#65;", "a&shy;", "\\N{A", "\\N{DIGIT ONE}", "\\n", "a\\nall", "%u0041", "\\x{41}",
+    "\\000041", "\\41", "0b", "0b0100 ", "0100 ", "1001001 ", "0o101 ", "101 ", "41|", "41', '", "9-7-14 ", "1, ",
+    "⠁", "⠁ ", "echo ", "echo-", "Echo / ", "aGVsbG8+\"", "aGVsbG9\n> ", "ɐɯǝʇsʎs ʇdɯoɹd ", "a', '",
 ]  # fmt: skip
 HOSTILE = {repr(unit): (unit * LENGTH)[:LENGTH] for unit in UNITS} | {
     "one letter under marks": "a" + "\u0301" * LENGTH,

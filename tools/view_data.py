@@ -85,7 +85,9 @@ def lookalikes(table: str) -> dict[str, str]:
     capitals = {k.upper(): v.upper() for k, v in found.items() if len(k.upper()) == 1 and k.upper() not in found}
     # Small letters of Cherokee look like small capitals.
     capitals |= {k.lower(): v.lower() for k, v in found.items() if "CHEROKEE" in unicodedata.name(k)}
-    return {k: v for k, v in (capitals | found).items() if unicodedata.normalize("NFKC", k) == k}
+    # The capital of a long s or of an i without a dot is a letter of ASCII.
+    both = (capitals | found).items()
+    return {k: v for k, v in both if not k.isascii() and unicodedata.normalize("NFKC", k) == k}
 
 
 def main() -> None:

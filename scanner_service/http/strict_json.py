@@ -86,18 +86,20 @@ def check_text(text: str, path: str, *, may_be_empty: bool = False) -> None:
         raise InvalidRequest(f"`{path}`: holds half of a surrogate pair, which is no character") from None
 
 
-_FIELD = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<name>.*?)`(?: - at `(?P<at>.*)`)?")
-_TYPE = re.compile(r"(?P<what>.*?)(?: - at `(?P<at>\$.*)`)?")
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# A field is named by the caller: matched with less care, a name that looks like a place takes the square of its length.
+_FIELD = re.compile(
+    r"Object (?P<what>missing required|contains unknown) field `(?P<name>[A-Za-z0-9_.-]{1,64})`"
+    r"(?: - at `(?P<at>\$[A-Za-z0-9_.\[\]]{0,256})`)?"
+)
+_UNKNOWN = "Object contains unknown field "
 
 
 def _name_path(message: str) -> str:
     """*message* of the decoder with the path first. An unknown field is named only if its name is a harmless one."""
     if match := _FIELD.fullmatch(message):
-        at, name = match["at"] or "$", match["name"]
-        if match["what"] == "missing required":
-            return f"`{at}.{name}`: is missing"
-        return f"`{at}.{name}`: unknown field" if _NAME.fullmatch(name) else f"`{at}`: has an unknown field"
-    match = _TYPE.fullmatch(message)
-    what, at = (match["what"], match["at"]) if match else ("wrong", "$")
-    return f"`{at or '$'}`: {what[:1].lower()}{what[1:]}"
+        what = "is missing" if match["what"] == "missing required" else "unknown field"
+        return f"`{match['at'] or '$'}.{match['name']}`: {what}"
+    if message.startswith(_UNKNOWN):
+        return "`$`: has an unknown field"
+    what, _, at = message.rpartition(" - at `")
+    return f"`{at.removesuffix('`')}`: {what[:1].lower()}{what[1:]}" if what else f"`$`: {at[:1].lower()}{at[1:]}"

@@ -6,6 +6,8 @@ A tokenizer file is made for benchmarks, where nobody attacks. Whatever the file
 * nothing is truncated and nothing is padded;
 * special tokens that a text spells (`[SEP]`, `<s>`) are read as ordinary characters;
 * a long word is read in pieces, where WordPiece would give up and take all of it for one unknown token;
+* a character that the vocabulary lacks is read apart from the letters that it touches, where WordPiece would give up
+  too: an emoji on every word would hide them all;
 * tokens that stand for unknown characters are marked, so that what was not read does not pass for harmless.
 
 The `tokenizers` core is used alone: importing `transformers` costs half a second and tens of MiB for nothing that is
@@ -17,7 +19,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,18 +155,31 @@ def word_begins(text: str, spans: Ints) -> Flags:
 
 
 def _disarmed(raw: dict[str, Any]) -> dict[str, Any]:
-    """The file without truncation and padding, and with long words cut instead of given up."""
+    """The file without truncation and padding, and with words cut that would be given up."""
     disarmed = raw | {"truncation": None, "padding": None}
     if raw["model"].get("type") == "WordPiece":
         disarmed["model"] = raw["model"] | {"max_input_chars_per_word": 1_000_000_000}
         given = raw.get("pre_tokenizer") or {"type": "Sequence", "pretokenizers": []}
         steps = given["pretokenizers"] if given["type"] == "Sequence" else [given]
-        cut = {"type": "FixedLength", "length": MAX_WORD_CHARACTERS}
+        cuts = [_unreadable(raw["model"]["vocab"]), {"type": "FixedLength", "length": MAX_WORD_CHARACTERS}]
         disarmed["pre_tokenizer"] = {
             "type": "Sequence",
-            "pretokenizers": [*(each for each in steps if each != cut), cut],
+            "pretokenizers": [*(each for each in steps if each not in cuts), *cuts],
         }
     return disarmed
+
+
+def _unreadable(vocabulary: Mapping[str, int]) -> Mapping[str, object]:
+    """
+    The step that sets characters apart that no piece of *vocabulary* has: signs, and letters that touch those of ASCII.
+
+    Words that it can read, and words in scripts that it cannot, stay as they are.
+    """
+    known = "".join(f"\\x{{{ord(character):x}}}" for character in sorted({*"".join(vocabulary)}))
+    sign, unknown = f"[^{known}\\p{{L}}\\p{{M}}\\p{{N}}]", f"[^{known}]"
+    # The first look back keeps a long run from being tried at each of its characters.
+    pattern = f"{sign}+|(?<=[A-Za-z0-9]){unknown}+|(?<!{unknown}){unknown}+(?=[A-Za-z0-9])"
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
 
 
 def _piece(vocabulary: Any, index: int | None) -> str | None:

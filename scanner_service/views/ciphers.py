@@ -1,4 +1,4 @@
-"""Words whose letters were exchanged by a fixed rule, as in ROT13, and words written backwards."""
+"""Words whose letters were exchanged by a fixed rule, as in ROT13, and words written backwards or upside-down."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ _WORD = re.compile("[A-Za-z]+")
 _BEFORE = re.compile(rf"(?<![\w-]){OPAQUE}\W{{1,4}}\Z", re.ASCII)
 _AFTER = re.compile(rf"\W{{1,4}}{OPAQUE}", re.ASCII)
 _WIDEST = 260
+
+# What looks like a letter on its head. Letters of ASCII are such too, but only where others are.
+_TURNED = dict(zip("ɐɔǝɟƃᵷɥᴉıɾʞꞁɯɹʇʌʍʎ∀ƆƎℲ⅁⅂ꓤᴚꞱ┴∩⅄", "acefgghiijklmrtvwyACEFGLRRTTUY", strict=True))
+_UPRIGHT = str.maketrans(_TURNED | dict(zip("bdnpqu", "qpudbn", strict=True)))
 
 # Shorter words turn into common ones by chance: "saw" is "was" backwards.
 _TELLING = 4
@@ -54,17 +58,27 @@ def decipher_stretches(text: str) -> Iterator[tuple[Span, str]]:
     """
     Each stretch of *text* whose words are common English once deciphered but are not as they stand.
 
-    A stretch that reads backwards comes in both orders, a line each: its words may have been turned around in their
-    places, or with the whole sentence.
+    A stretch that reads backwards, its letters upside-down or not, comes in both orders, a line each: its words may
+    have been turned around in their places, or with the whole sentence.
     """
-    words = text.encode("ascii", "replace").translate(_LETTERS_ONLY).decode("ascii").split()
-    telling = [word for word in {*words} - _COMMON if len(word) >= _TELLING]
-    if len(telling) < _FEWEST_TELLING:
-        return
-    strange = " ".join(telling)
+    strange = _strange_words(text)
     for decipher in _likely_alphabets(strange):
         for span in _stretches(text, decipher):
             yield span, decipher(span.of(text))
+    yield from _turned_around(text, strange)
+    if not text.isascii() and not _TURNED.keys().isdisjoint(text):
+        upright = text.translate(_UPRIGHT)
+        yield from _turned_around(upright, _strange_words(upright))
+
+
+def _strange_words(text: str) -> str:
+    """The longer words of *text* that are no common ones, each once; empty if they are too few to tell."""
+    words = text.encode("ascii", "replace").translate(_LETTERS_ONLY).decode("ascii").split()
+    telling = [word for word in {*words} - _COMMON if len(word) >= _TELLING]
+    return " ".join(telling) if len(telling) >= _FEWEST_TELLING else ""
+
+
+def _turned_around(text: str, strange: str) -> Iterator[tuple[Span, str]]:
     if _common_in(backwards(strange)) >= _FEWEST_TELLING:
         for span in _stretches(text, backwards):
             written = span.of(text)
@@ -73,6 +87,8 @@ def decipher_stretches(text: str) -> Iterator[tuple[Span, str]]:
 
 def _likely_alphabets(strange: str) -> Sequence[Callable[[str], str]]:
     """Those that make common words of some of the *strange* words, more than chance does."""
+    if not strange:
+        return ()
     least = max(_FEWEST_TELLING, strange.count(" ") // _CHANCE)
     found = [(_common_in(decipher(strange)), decipher) for decipher in ALPHABETS]
     likely = sorted((pair for pair in found if pair[0] >= least), key=lambda pair: -pair[0])

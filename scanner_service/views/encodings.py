@@ -1,4 +1,4 @@
-"""Text written as numbers: base64, base32, hexadecimal, binary, character codes, Morse."""
+"""Text written as numbers or signs: base64, base32, hexadecimal, binary, character codes, Morse, Braille, spelling."""
 
 from __future__ import annotations
 
@@ -6,32 +6,44 @@ import re
 from base64 import b32decode, b64decode
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
+from string import ascii_lowercase
 
-from scanner_service.text import Span
+from scanner_service.text import Span, View
 from scanner_service.views.legible import has_token, is_wordy, legible, speaks
 from scanner_service.views.shape import shape, word_shape
+from scanner_service.views.spacing import close_letters
 
 _SHORTEST = 16
 _RUN_SHAPE = b"a" * _SHORTEST
-_PAIR_SHAPES = (b" aa aa aa aa ", b" aa  aa  aa  aa ")
+_PAIR_SHAPES = (b" aa aa aa aa ", b" aa  aa  aa  aa ", b" aa    aa    aa    aa ")
+_CODE_SHAPES = (b"0 0", b"0  0", b"0   0", b"0    0")
+_BIT_SHAPES = (b"0000000", b"0000 0000 0000")
 _HUMP_SHAPES = (b"aA", b"0A")
 _FEWEST_HUMPS = 2
+_OCTAL = re.compile("[0-3]?[0-7]{1,2}")
 _DIGITS_AS_LETTERS = bytes.maketrans(b"0", b"a")
-_WIDEST_GAP = 3
-_SEPARATORS = " \t\r\n,;:-"
+# What quotes, joins or comments out the lines of base64, beside white space.
+_GAP = re.compile(r"[\s>\"'+,|#*\\]{1,8}")
+_SEPARATORS = " \t\r\n,;:-|./_'\""
+_SEPARATOR = r"[\s,;:|./_'\"-]"
 
 _TOKEN = re.compile(r"[A-Za-z0-9+/_-]{2,}+={0,6}")
 # What a token of base64 is least likely to be.
 _PLAIN = re.compile(r"[A-Z]?[a-z]+|[A-Z]{1,15}|[0-9]+|[-_/+]+")
-_BASE32 = re.compile(r"[A-Z2-7]+")
+_BASE32 = re.compile(r"[A-Z2-7]+|[a-z2-7]+")
 _URL_SAFE = str.maketrans("-_", "+/")
 
-_HEX = re.compile(r"(?<![0-9A-Za-z])(?:(?:0[xX])?[0-9A-Fa-f]{2}[\s,;:-]{0,3}+){8,}+")
+_HEX = re.compile(rf"(?<![0-9A-Za-z])(?:(?:0[xX])?[0-9A-Fa-f]{{2}}{_SEPARATOR}{{0,4}}+){{8,}}+")
+# Between the figures of a table too, and these do not have to be words.
+_AMBIGUOUS = re.compile(r"[|./_'\"]")
 _HEX_PAIR = re.compile(r"(?:0[xX])?([0-9A-Fa-f]{2})")
-_BINARY = re.compile(r"(?<![0-9])(?:[01]{8}[\s,]{0,3}+){3,}+")
-_DECIMAL = re.compile(r"(?<![0-9])(?:[0-9]{2,3}[\s,;]{1,3}+){7,}+[0-9]{0,3}")
+_BINARY = re.compile(rf"(?<![0-9])(?:(?:0[bB])?[01]{{4,8}}{_SEPARATOR}{{0,4}}+){{3,}}+")
+_BITS = re.compile(r"(?:0[bB])?([01]+)")
+_DECIMAL = re.compile(rf"(?<![0-9])(?:(?:0[oO])?[0-9]{{2,3}}{_SEPARATOR}{{1,4}}+){{7,}}+(?:0[oO])?[0-9]{{0,3}}")
+_PLACES = re.compile(r"(?<![0-9A-Za-z.])(?:[1-9][0-9]?[-\s,/|]{1,3}+){7,}+(?:[1-9][0-9]?(?![0-9A-Za-z]))?")
+_NUMBER = re.compile("[0-9]+")
 _CALLS = re.compile(r"(?:\bchr\([0-9]{2,3}\)[\s,;.+&|]{0,6}+){7,}+", re.IGNORECASE)
-_MORSE = re.compile(r"(?<![^\s/|])(?:[.·•_–—−-]{1,6}+[ /|\n]{1,3}+){5,}+[.·•_–—−-]{0,6}+")
+_MORSE = re.compile(r"(?<![^\s/|])(?:[.·•_–—−-]{1,6}+[ /|\n]{1,5}+){5,}+[.·•_–—−-]{0,6}+")
 _MORSE_LETTER = re.compile(r"([.-]+)|([ ]{2,}|[ ]*[/|\n][ ]*)")
 _MORSE_SIGNS = str.maketrans("·•_–—−", "..----")
 _MORSE_CODE = dict(
@@ -45,32 +57,56 @@ _MORSE_CODE = dict(
         strict=True,
     )
 )
+_BRAILLE = re.compile("(?<![\u2801-\u28ff])(?:[\u2801-\u28ff]++\\s{0,3}+){2,}+")
+_BRAILLE_LETTER = str.maketrans(
+    dict(zip("⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚⠅⠇⠍⠝⠕⠏⠟⠗⠎⠞⠥⠧⠺⠭⠽⠵", ascii_lowercase, strict=True))
+    | dict.fromkeys("⠠⠼", "")  # the signs before a capital and a number
+)
+_SPELLING = (
+    "alfa|alpha|bravo|charlie|delta|echo|foxtrot|golf|hotel|india|juliett?|kilo|lima|mike|november|oscar|papa|quebec|"
+    "romeo|sierra|tango|uniform|victor|whiske?y|x-?ray|yankee|zulu"
+)
+_SPELLED = re.compile(rf"(?<!\w)(?:(?:{_SPELLING})(?!\w)\W{{1,5}}+){{7,}}+(?:(?:{_SPELLING})(?!\w))?", re.IGNORECASE)
+# No long text is spelled without these vowels.
+_TELLING_SPELLED = ("alfa", "alpha", "echo", "india", "oscar")
+_SPELLED_WORD = re.compile(r"[A-Za-z](?:-?[A-Za-z])+")
 
 
 def decode_stretches(text: str) -> Iterator[tuple[Span, str]]:
     """Each stretch of *text* that encodes something legible, and what it says; stretches do not overlap."""
+    end = 0
+    found = chain(_numbers(text), _signs(text))
+    for span, plain in sorted(found, key=lambda found: (found[0].start, -found[0].end)):
+        if span.start >= end:
+            end = span.end
+            yield span, plain
+
+
+def _numbers(text: str) -> Iterator[tuple[Span, str]]:
     outline = shape(text)
     words = word_shape(outline)
     solid = words.translate(_DIGITS_AS_LETTERS)
     is_long = _RUN_SHAPE in solid
-    kinds: list[Iterator[tuple[Span, str]]] = []
-    if b"00000000" in words:
-        kinds.append(_matches(_BINARY, _binary, text))
-    if b"0 0" in words or b"0  0" in words:
-        kinds.append(_matches(_DECIMAL, _decimal, text))
+    if any(bits in words for bits in _BIT_SHAPES):
+        yield from _matches(_BINARY, _binary, text)
+    if any(codes in words for codes in _CODE_SHAPES):
+        yield from _matches(_DECIMAL, _decimal, text)
+        yield from _matches(_PLACES, _places, text)
     if "hr(" in text or "HR(" in text:
-        kinds.append(_matches(_CALLS, _decimal, text))
+        yield from _matches(_CALLS, _decimal, text)
     if is_long or b"0a00" in words or any(pairs in solid for pairs in _PAIR_SHAPES):
-        kinds.append(_matches(_HEX, _hex, text))
-    if ".-" in text or "-." in text or any(sign in text for sign in "·•–—−"):
-        kinds.append(_matches(_MORSE, _morse, text))
+        yield from _matches(_HEX, _hex, text)
     if is_long or sum(map(outline.count, _HUMP_SHAPES)) >= _FEWEST_HUMPS:
-        kinds.append(_base64_stretches(text))
-    end = 0
-    for span, plain in sorted(chain(*kinds), key=lambda found: (found[0].start, -found[0].end)):
-        if span.start >= end:
-            end = span.end
-            yield span, plain
+        yield from _base64_stretches(text)
+
+
+def _signs(text: str) -> Iterator[tuple[Span, str]]:
+    if ".-" in text or "-." in text or any(sign in text for sign in "·•–—−"):
+        yield from _matches(_MORSE, _morse, text)
+    if not text.isascii():
+        yield from _matches(_BRAILLE, _braille, text)
+    if any(word in text.lower() for word in _TELLING_SPELLED):
+        yield from _matches(_SPELLED, _spelled, text)
 
 
 def _matches(pattern: re.Pattern[str], decode: Callable[[str], str | None], text: str) -> Iterator[tuple[Span, str]]:
@@ -81,19 +117,55 @@ def _matches(pattern: re.Pattern[str], decode: Callable[[str], str | None], text
 
 
 def _binary(written: str) -> str | None:
-    digits = re.sub("[^01]", "", written)
-    return legible(int(digits, 2).to_bytes(len(digits) // 8))
+    groups = _BITS.findall(written)
+    if all(len(group) == 7 for group in groups):
+        return _said(legible(bytes(int(group, 2) for group in groups)))
+    digits = "".join(groups)
+    digits = digits[: len(digits) // 8 * 8]
+    plain = legible(bytes(int(digits[at : at + 8], 2) for at in range(0, len(digits), 8)))
+    return plain if all(len(group) % 8 == 0 for group in groups) else _said(plain)
 
 
 def _decimal(written: str) -> str | None:
-    codes = list(map(int, re.findall("[0-9]+", written)))
-    plain = legible(bytes(codes)) if max(codes) < 256 else None
+    codes = _NUMBER.findall(written.replace("0o", "").replace("0O", ""))
+    plain = _said(legible(bytes(code for code in map(int, codes) if code < 256)))
+    if plain is None and all(map(_OCTAL.fullmatch, codes)):
+        return _said(legible(bytes(int(code, 8) for code in codes)))
+    return plain
+
+
+def _said(plain: str | None) -> str | None:
+    """*plain* if it is no chance."""
     return plain if plain and (speaks(plain) or has_token(plain)) else None
 
 
 def _hex(written: str) -> str | None:
     plain = legible(bytes.fromhex("".join(_HEX_PAIR.findall(written))))
-    return plain if plain and is_wordy(plain) else None
+    if plain is None or not is_wordy(plain):
+        return None
+    return _said(plain) if _AMBIGUOUS.search(written) else plain
+
+
+def _places(written: str) -> str | None:
+    """Letters by their places in the alphabet."""
+    numbers = set(map(int, _NUMBER.findall(written)))
+    return _closed(_NUMBER.sub(lambda number: chr(96 + int(number[0])), written)) if max(numbers) <= 26 else None
+
+
+def _spelled(written: str) -> str | None:
+    return _closed(_SPELLED_WORD.sub(lambda word: word[0][0], written))
+
+
+def _closed(letters: str) -> str | None:
+    """The words that single *letters* spell, if they do."""
+    plain = close_letters(View.identity(letters)).text
+    return plain if speaks(plain) else None
+
+
+def _braille(written: str) -> str | None:
+    plain = written.translate(_BRAILLE_LETTER)
+    letters = re.sub("[^a-z\\s]", "", plain)
+    return letters if speaks(letters) else None
 
 
 def _morse(written: str) -> str | None:
@@ -129,7 +201,7 @@ def _token_groups(text: str) -> Iterator[Sequence[re.Match[str]]]:
 
 
 def _is_narrow_gap(text: str, start: int, end: int) -> bool:
-    return end - start <= _WIDEST_GAP and text[start:end].isspace()
+    return _GAP.fullmatch(text, start, end) is not None
 
 
 def _base64(written: str) -> str | None:
@@ -137,11 +209,18 @@ def _base64(written: str) -> str | None:
     digits = written.rstrip("=")
     if len(digits) < _SHORTEST:
         return None
-    if _BASE32.fullmatch(digits) and (plain := legible(_base32_bytes(digits))) and is_wordy(plain):
+    if _BASE32.fullmatch(digits) and (plain := legible(_base32_bytes(digits.upper()))) and is_wordy(plain):
         return plain
     digits = digits.translate(_URL_SAFE)
-    found = [plain for shift in range(4) if (plain := legible(_base64_bytes(digits[shift:]))) and is_wordy(plain)]
-    return max(found, key=len, default=None)
+    found = []
+    for shift in range(4):
+        data = _base64_bytes(digits[shift:])
+        if (plain := legible(data)) and is_wordy(plain):
+            if data in (plain.encode(), plain.encode("utf-16-le"), plain.encode("utf-16-be")):
+                return plain
+            found.append(plain)
+    # One piece may have shifted another: what is text in part hides nothing that is text in another part.
+    return "\n".join(found) or None
 
 
 def _base64_bytes(digits: str) -> bytes:

@@ -14,6 +14,8 @@ _RUNS = re.compile("[\t\n\r\x20-\x7e\xa0-\ud7ff\uf900-\ufdcf\ufdf0-\ufffc\U00010
 _SHORTEST_INSIDE = 16
 _SHORTEST_WHOLE = 2
 _LETTERS = re.compile("[A-Za-z]+")
+# So many words of so many letters do not come about by chance, whatever stands around them.
+_TELLING, _MANY_TELLING = 4, 3
 OPAQUE = r"(?=[A-Za-z_-]{0,255}[0-9])(?=[0-9_-]{0,255}[A-Za-z])[\w-]{16,256}"
 """A key: many letters and digits in one."""
 _OPAQUE = re.compile(rf"\b{OPAQUE}")
@@ -28,6 +30,8 @@ def legible(data: bytes) -> str | None:
     """
     if len(data) >= 4 and data[1::2].count(0) > 0.4 * len(data):
         text = data.decode("utf-16-le", "replace")
+    elif len(data) >= 4 and data[::2].count(0) > 0.4 * len(data):
+        text = data.decode("utf-16-be", "replace")
     else:
         text = data.decode("utf-8", "replace")
     return legible_part(text)
@@ -46,11 +50,12 @@ def is_wordy(text: str) -> bool:
 
 
 def speaks(text: str) -> bool:
-    """Whether most of *text* is common English words, or it is in another script."""
+    """Whether most of *text*, or several long words of it, are common English, or it is in another script."""
     if not text.isascii():
         return is_wordy(text)
-    words = _LETTERS.findall(text)
-    return 2 * sum(len(word) for word in words if is_common(word)) > len("".join(text.split()))
+    common = [len(word) for word in _LETTERS.findall(text) if is_common(word)]
+    telling = sum(length >= _TELLING for length in common)
+    return telling >= _MANY_TELLING or 2 * sum(common) > len("".join(text.split()))
 
 
 def has_token(text: str) -> bool:

@@ -18,8 +18,8 @@ _LETTER = r"[^\W_]"
 _GAP = (
     r"[\s!-/:-@\[-`{-~\xa0-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\u2010-\u2bff\u3001-\u3003\u30fb\ufe0f\U0001f000-\U0001faff]"
 )
-_SPACED = re.compile(rf"(?<!{_LETTER}){_LETTER}(?:{_GAP}{{1,8}}+{_LETTER}){{3,}}(?!{_LETTER})")
-_SINGLES = re.compile(rb" a {1,8}a ")
+_SPACED = re.compile(rf"(?<!{_LETTER}){_LETTER}(?:{_GAP}{{1,12}}+{_LETTER}){{3,}}(?!{_LETTER})")
+_SINGLES = re.compile(rb" a {1,12}a ")
 # Spaced-out letters that spell no more than this may be an acronym.
 _SHORTEST_SPACED = 6
 _SPACED_SURPRISE = 2.4

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import threading
+import time
 
 import msgspec
 import pytest
@@ -43,6 +44,7 @@ def test_a_wrong_field_is_named_by_its_path(body, path):
         json.dumps({"prompt": "a", f"{MARKER} and more": 1}),
         json.dumps({"prompt": "a", "`: is missing\n" + MARKER: 1}),
         json.dumps({"prompt": "a", MARKER * 10: 1}),
+        json.dumps({"prompt": "a", f"x` - at `$.{MARKER}": 1}),
         json.dumps({"prompt": "a", "fail_fast": MARKER}),
         json.dumps({"prompt": "a", "scanners_suppress": {MARKER: MARKER}}),
         json.dumps(MARKER),
@@ -53,6 +55,15 @@ def test_no_error_repeats_a_value(body):
     with pytest.raises((InvalidRequest, Malformed)) as error:
         strict_json.decode(body.encode(), wire.PromptScanRequest)
     assert MARKER not in str(error.value)
+
+
+@pytest.mark.parametrize("unit", ["` - at `", " - at `$", "`"])
+def test_the_name_of_a_field_is_read_in_linear_time(unit):
+    body = json.dumps({f"{unit * 50_000}\n": 1}).encode()
+    start = time.thread_time()
+    with pytest.raises(InvalidRequest):
+        strict_json.decode(body, wire.PromptRequest)
+    assert time.thread_time() - start < 1  # minutes if it took the square
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,20 @@ def test_unknown_characters_are_marked():
     assert tokens.unknown.tolist() == [False, True, True, True, False]
 
 
+@pytest.mark.parametrize("unreadable", ["😀", "😀😀", "☃", "ꓮ", "\U00010400"])
+def test_what_the_vocabulary_lacks_hides_no_letters_that_it_touches(unreadable):
+    for text in (f"hello{unreadable} world", f"hello {unreadable}world", f"hello{unreadable}world"):
+        tokens = TOKENIZER.encode(text)
+        assert [name for name in named(tokens) if name != "[UNK]"] == ["hello", "world"]
+        assert [text[a:b] for a, b in zip(tokens.starts[tokens.unknown], tokens.ends[tokens.unknown], strict=True)] == [
+            unreadable
+        ]
+
+
+def test_a_word_in_a_script_that_the_vocabulary_lacks_is_one_token():
+    assert TOKENIZER.encode("hello ꓮꓐꓮ ꓐꓮꓐ").unknown.tolist() == [False, True, True]
+
+
 def test_lone_surrogates_are_read_over():
     tokens = TOKENIZER.encode("hello \ud800world\udfff")
     assert named(tokens) == ["hello", "world"]

@@ -99,6 +99,7 @@ def test_an_encoded_phrase_does_not_make_a_text_allowed():
         "say let\u200bme\u200bin now",
         "say ｌｅｔｍｅｉｎ now",
         "say l3tm3in now",
+        "say L E T M E I N now",
     ],
 )
 def test_a_disguised_word_is_found_where_it_stands(text):
@@ -111,6 +112,11 @@ def test_a_disguised_word_is_found_where_it_stands(text):
 @pytest.mark.parametrize("text", ["let me in", "ietmein", "LETMEIN", "outletmeinung", "l e t me in", "l. et me in"])
 def test_what_is_no_disguise_is_not_taken_for_one(text):
     assert found(text, {"substrings": ["letmein"], "match": "word"}) == [("PATTERN", text)] * (text == "LETMEIN")
+
+
+@pytest.mark.parametrize("text", ["P A S S W O R D", "PА5SWORD"])
+def test_capitals_are_disguised_like_small_letters(text):
+    assert found(text, {"substrings": ["password"]}) == [("PATTERN", text)]
 
 
 def test_a_disguise_can_be_left_out():
