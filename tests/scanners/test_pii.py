@@ -36,7 +36,7 @@ MODELS = {
 }
 
 # The example of each country in the IBAN Registry (SWIFT).
-IBANS = (
+IBANS = (  # noqa: SIM905 - a list would be three times as long
     "AD1200012030200359100100 AE070331234567890123456 AL47212110090000000235698741 "
     "AT611904300234573201 AZ21NABZ00000000137010001944 BA391290079401028494 BE68539007547034 "
     "BG80BNBG96611020345678 BH67BMAG00001299123456 BR1800360305000010009795493C1 "
@@ -375,6 +375,25 @@ class TestViews:
         assert (label, value) in certain(f"It is {value}, she said")
 
     @pytest.mark.parametrize(
+        ("label", "value"),
+        [
+            ("EMAIL_ADDRESS", "ann@example.com"),
+            ("CREDIT_CARD", "4111 1111 1111 1111"),
+            ("IBAN_CODE", "DE89370400440532013000"),
+            ("PHONE_NUMBER", "+14155552671"),
+            ("US_SSN", "412-55-9876"),
+            ("IP_ADDRESS", "203.0.113.77"),
+            ("CRYPTO", "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"),
+        ],
+    )
+    @pytest.mark.parametrize("before", [r"\n", r"\t", r"a\r\n", r"\\n", r"\u003c", r"\u003C", "%20", "a%3D", "%0A"])
+    def test_a_value_begins_behind_what_is_escaped_before_it(self, label: str, value: str, before: str) -> None:
+        assert certain(f'{{"a": "{before}{value}\\n"}}') == [(label, value)]
+
+    def test_letters_and_digits_that_are_escaped_are_no_gap(self) -> None:
+        assert certain(r"\u0034111 1111 1111 1111 %34111 1111 1111 1111") == []
+
+    @pytest.mark.parametrize(
         "zero", ["\u0660", "\u07c0", "\U00010d40", "\U00011f50", "\U00016130", "\U0001ccf0", "\U0001e4f0"]
     )
     def test_digits_newer_than_pythons_own_data_are_digits(self, zero: str) -> None:
@@ -428,6 +447,11 @@ class TestModel:
         found = run_scanner(build(model="guard"), text, {"guard": names(f"Ann Lee{break_}Social")})
         assert [finding.span.of(text) for finding in found] == ["Ann Lee", "Social"]
         assert {finding.score for finding in found} == {0.9}
+
+    def test_a_name_begins_and_ends_with_its_line_also_where_that_is_escaped(self) -> None:
+        text = r'{"a": "Yours,\nAnn Lee\nAcme\tInc"}'
+        found = run_scanner(build(model="guard"), text, {"guard": names(r"nAnn Lee\nAcme")})
+        assert [finding.span.of(text) for finding in found] == ["Ann Lee", "Acme"]
 
     def test_dates_need_no_capitals(self) -> None:
         scanner = build(model="guard", entities=["DATE"])
