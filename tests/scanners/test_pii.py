@@ -306,6 +306,23 @@ class TestPhones:
     def test_extensions_and_abbreviations_may_touch_a_number(self, value: str) -> None:
         assert certain(value) == [("PHONE_NUMBER", "415-555-2671")]
 
+    @pytest.mark.parametrize(
+        "value",
+        ["+33 (0)1 42 68 53 00", "+39 (0)6 1234 5678", "+31 (0)6 12345678", "+49 (0) 30 / 123 456-78", "030 / 123 45 67"],
+    )
+    def test_a_number_may_have_its_trunk_zero_in_brackets_or_a_slash_between_spaces(self, value: str) -> None:
+        assert certain(f"Tel.: {value}, oder") == [("PHONE_NUMBER", value)]
+
+    def test_numbers_on_both_sides_of_a_slash_are_two(self) -> None:
+        assert [value for _, value in certain("030 1234567 / 0171 2345678")] == ["030 1234567", "0171 2345678"]
+
+    def test_a_number_that_needs_its_context_begins_with_its_plus(self) -> None:
+        assert certain("call +972 50-123-4567") == [("PHONE_NUMBER", "+972 50-123-4567")]
+
+    @pytest.mark.parametrize("value", ["00012345600012", "00014155552671"])
+    def test_no_country_code_begins_with_a_zero(self, value: str) -> None:
+        assert certain(f"GTIN {value}") == []
+
     @pytest.mark.parametrize("value", ["Physica A 388 (2009) 764-774", "(2019) 1234567", "(1998) 123-4567"])
     def test_a_year_in_brackets_is_no_area_code(self, value: str) -> None:
         assert certain(value) == []
