@@ -35,6 +35,38 @@ MODELS = {
     "guard": ModelInfo(frozenset({"INJECTION", "PERSON", "LOCATION", "ORGANIZATION", "DATE"}), Path("none"), "0" * 64)
 }
 
+# The example of each country in the IBAN Registry (SWIFT).
+IBANS = (  # noqa: SIM905 - a list would be three times as long
+    "AD1200012030200359100100 AE070331234567890123456 AL47212110090000000235698741 "
+    "AT611904300234573201 AZ21NABZ00000000137010001944 BA391290079401028494 BE68539007547034 "
+    "BG80BNBG96611020345678 BH67BMAG00001299123456 BR1800360305000010009795493C1 "
+    "BY13NBRB3600900000002Z00AB00 CH9300762011623852957 CR05015202001026284066 "
+    "CY17002001280000001200527600 CZ6508000000192000145399 DE89370400440532013000 DK5000400440116243 "
+    "DO28BAGR00000001212453611324 EE382200221020145685 EG380019000500000000263180002 "
+    "ES9121000418450200051332 FI2112345600000785 FO6264600001631634 FR1420041010050500013M02606 "
+    "GB29NWBK60161331926819 GE29NB0000000101904917 GI75NWBK000000007099453 GL8964710001000206 "
+    "GR1601101250000000012300695 GT82TRAJ01020000001210029690 HR1210010051863000160 "
+    "HU42117730161111101800000000 IE29AIBK93115212345678 IL620108000000099999999 "
+    "IQ98NBIQ850123456789012 IS140159260076545510730339 IT60X0542811101000000123456 "
+    "JO94CBJO0010000000000131000302 KW81CBKU0000000000001234560101 KZ86125KZT5004100100 "
+    "LB62099900000001001901229114 LC55HEMM000100010012001200023015 LI21088100002324013AA "
+    "LT121000011101001000 LU280019400644750000 LV80BANK0000435195001 LY83002048000020100120361 "
+    "MC5811222000010123456789030 MD24AG000225100013104168 ME25505000012345678951 MK07250120000058984 "
+    "MR1300020001010000123456753 MT84MALT011000012345MTLCAST001S MU17BOMM0101101030300200000MUR "
+    "NL91ABNA0417164300 NO9386011117947 PK36SCBL0000001123456702 PL61109010140000071219812874 "
+    "PS92PALS000000000400123456702 PT50000201231234567890154 QA58DOHB00001234567890ABCDEFG "
+    "RO49AAAA1B31007593840000 RS35260005601001611379 SA0380000000608010167519 "
+    "SC18SSCB11010000000000001497USD SE4550000000058398257466 SI56263300012039086 "
+    "SK3112000000198742637541 SM86U0322509800000000270100 ST23000100010051845310146 "
+    "SV62CENR00000000000000700025 TL380080012345678910157 TN5910006035183598478831 "
+    "TR330006100519786457841326 UA213223130000026007233566001 VA59001123000012345678 "
+    "VG96VPVG0000012345678901 XK051212012345678906 BI4210000100010000332045181 "
+    "DJ2100010000000154000100186 MN121234123456789123 NI45BAPR00000013000003558124 "
+    "OM810180000001299123456 RU0304452522540817810538091310419 SD2129010501234001 "
+    "SO211000001001000100141 FK88SC123456789012 YE15CBYE0001018861234567891234 "
+    "HN88CABF00000000000250005469"
+).split()
+
 
 def build(**options: Any) -> pii.Pii:
     return pii.build(msgspec.convert(options, pii.Config), MODELS)
@@ -185,6 +217,13 @@ class TestEntities:
         found = certain(text.format(one, other), build(entities=["IBAN_CODE"]))
         assert found == [("IBAN_CODE", one), ("IBAN_CODE", other)]
 
+    @pytest.mark.parametrize("value", IBANS, ids=lambda value: value[:2])
+    def test_an_account_number_of_every_country_is_found_and_none_with_a_wrong_digit(self, value: str) -> None:
+        scanner = build(entities=["IBAN_CODE"])
+        groups = " ".join(value[at : at + 4] for at in range(0, len(value), 4))
+        assert certain(f"{value} or {groups}.", scanner) == [("IBAN_CODE", value), ("IBAN_CODE", groups)]
+        assert certain(f"{value[:2]}{int(value[2:4]) ^ 1:02}{value[4:]}", scanner) == []
+
     def test_both_ends_of_a_range_of_addresses_are_found(self) -> None:
         assert certain("from 203.0.113.7-203.0.113.9.") == [
             ("IP_ADDRESS", "203.0.113.7"),
@@ -267,6 +306,23 @@ class TestPhones:
     def test_extensions_and_abbreviations_may_touch_a_number(self, value: str) -> None:
         assert certain(value) == [("PHONE_NUMBER", "415-555-2671")]
 
+    @pytest.mark.parametrize(
+        "value",
+        ["+33 (0)1 42 68 53 00", "+39 (0)6 1234 5678", "+31 (0)6 12345678", "+49 (0) 30 / 123 456-78", "030 / 123 45 67"],
+    )
+    def test_a_number_may_have_its_trunk_zero_in_brackets_or_a_slash_between_spaces(self, value: str) -> None:
+        assert certain(f"Tel.: {value}, oder") == [("PHONE_NUMBER", value)]
+
+    def test_numbers_on_both_sides_of_a_slash_are_two(self) -> None:
+        assert [value for _, value in certain("030 1234567 / 0171 2345678")] == ["030 1234567", "0171 2345678"]
+
+    def test_a_number_that_needs_its_context_begins_with_its_plus(self) -> None:
+        assert certain("call +972 50-123-4567") == [("PHONE_NUMBER", "+972 50-123-4567")]
+
+    @pytest.mark.parametrize("value", ["00012345600012", "00014155552671"])
+    def test_no_country_code_begins_with_a_zero(self, value: str) -> None:
+        assert certain(f"GTIN {value}") == []
+
     @pytest.mark.parametrize("value", ["Physica A 388 (2009) 764-774", "(2019) 1234567", "(1998) 123-4567"])
     def test_a_year_in_brackets_is_no_area_code(self, value: str) -> None:
         assert certain(value) == []
@@ -336,6 +392,25 @@ class TestViews:
         assert (label, value) in certain(f"It is {value}, she said")
 
     @pytest.mark.parametrize(
+        ("label", "value"),
+        [
+            ("EMAIL_ADDRESS", "ann@example.com"),
+            ("CREDIT_CARD", "4111 1111 1111 1111"),
+            ("IBAN_CODE", "DE89370400440532013000"),
+            ("PHONE_NUMBER", "+14155552671"),
+            ("US_SSN", "412-55-9876"),
+            ("IP_ADDRESS", "203.0.113.77"),
+            ("CRYPTO", "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"),
+        ],
+    )
+    @pytest.mark.parametrize("before", [r"\n", r"\t", r"a\r\n", r"\\n", r"\u003c", r"\u003C", "%20", "a%3D", "%0A"])
+    def test_a_value_begins_behind_what_is_escaped_before_it(self, label: str, value: str, before: str) -> None:
+        assert certain(f'{{"a": "{before}{value}\\n"}}') == [(label, value)]
+
+    def test_letters_and_digits_that_are_escaped_are_no_gap(self) -> None:
+        assert certain(r"\u0034111 1111 1111 1111 %34111 1111 1111 1111") == []
+
+    @pytest.mark.parametrize(
         "zero", ["\u0660", "\u07c0", "\U00010d40", "\U00011f50", "\U00016130", "\U0001ccf0", "\U0001e4f0"]
     )
     def test_digits_newer_than_pythons_own_data_are_digits(self, zero: str) -> None:
@@ -389,6 +464,11 @@ class TestModel:
         found = run_scanner(build(model="guard"), text, {"guard": names(f"Ann Lee{break_}Social")})
         assert [finding.span.of(text) for finding in found] == ["Ann Lee", "Social"]
         assert {finding.score for finding in found} == {0.9}
+
+    def test_a_name_begins_and_ends_with_its_line_also_where_that_is_escaped(self) -> None:
+        text = r'{"a": "Yours,\nAnn Lee\nAcme\tInc"}'
+        found = run_scanner(build(model="guard"), text, {"guard": names(r"nAnn Lee\nAcme")})
+        assert [finding.span.of(text) for finding in found] == ["Ann Lee", "Acme"]
 
     def test_dates_need_no_capitals(self) -> None:
         scanner = build(model="guard", entities=["DATE"])

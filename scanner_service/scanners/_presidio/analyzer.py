@@ -24,7 +24,7 @@ class Analyzer:
 
     Args:
         recognizers: at least one.
-        requires: by entity, what it cannot be without: `digit`, or any one of the given characters.
+        requires: by entity, what it cannot be without: `digit`, or one of the given strings with spaces between.
         context: whether context words raise scores.
     """
 
@@ -54,7 +54,7 @@ class Analyzer:
         entities = [
             entity
             for entity in self._entities
-            if (has_digit if (what := self._requires.get(entity, "")) == "digit" else what in text)
+            if (has_digit if (what := self._requires.get(entity)) == "digit" else _holds_any(text, what))
         ]
         if not entities:
             return []
@@ -62,3 +62,7 @@ class Analyzer:
             text, LANGUAGE, entities=entities, nlp_artifacts=Artifacts(text, self._nlp, found)
         )
         return results
+
+
+def _holds_any(text: str, strings: str | None) -> bool:
+    return strings is None or any(string in text for string in strings.split())

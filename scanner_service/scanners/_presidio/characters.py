@@ -1,7 +1,8 @@
-"""Characters as the patterns expect them: digits, punctuation and gaps of ASCII."""
+"""Characters as the patterns expect them: digits, punctuation and gaps of ASCII, and no escapes between values."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import cache
 
@@ -18,13 +19,30 @@ _PLAIN: dict[int, int | str] = {
     ),
 }
 
+# What strings of JSON and of programs write for an end of line or a tab, strings in strings with more backslashes,
+# addresses of the web for a space or a sign. `%40` stays: it is the @ of an e-mail address there.
+_END_OF_LINE = re.compile(r"\\++[nr]")
+_ESCAPED_SIGN = re.compile(r"\\++(?:t|u00[0-7][0-9a-fA-F])|%(?!40)[0-7][0-9a-fA-F]")
+
 
 def plain(text: str) -> str:
-    """*text* with the digits of every script, full-width characters, dashes and spaces in ASCII, place for place."""
+    """
+    *text* with the digits of every script, full-width characters, dashes and spaces in ASCII, place for place.
+
+    What is escaped in it, other than letters and digits, is a gap: `\\nann@example.com` in JSON does not begin with n.
+    """
+    if "\\" in text or "%" in text:
+        text = _END_OF_LINE.sub(lambda escape: "\n" * len(escape[0]), text)
+        text = _ESCAPED_SIGN.sub(_gap, text)
     if text.isascii():
         return text
     plainer: str = _OTHER_DIGIT.sub(lambda digit: str(_value(digit[0])), text.translate(_PLAIN))
     return plainer
+
+
+def _gap(escape: re.Match[str]) -> str:
+    is_part = escape[0][-1] != "t" and chr(int(escape[0][-2:], 16)).isalnum()
+    return escape[0] if is_part else " " * len(escape[0])
 
 
 @cache

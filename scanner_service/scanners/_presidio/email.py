@@ -13,5 +13,5 @@ class Email(EmailRecognizer):  # type: ignore[misc]
 
     def validate_result(self, pattern_text: str) -> bool:
         """Whether the domain ends in a public suffix and has a name before it."""
-        domain = _extract(pattern_text.rpartition("@")[2])
+        domain = _extract(pattern_text.replace("%40", "@").rpartition("@")[2])
         return bool(domain.domain and domain.suffix)

@@ -56,6 +56,8 @@ def regions() -> list[str]:
 
 def regions_of(digits: str) -> Iterator[str]:
     """The regions to which *digits*, which begin with a country code, are a number."""
+    if digits.startswith("0"):
+        return  # no country code does; order numbers are filled up with zeros
     # No country code begins another one.
     for length in (1, 2, 3):
         for region in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(digits[:length]), ()):

@@ -30,10 +30,10 @@ MIN_DIGITS = 7
 # No number is written in more groups of digits.
 MAX_GROUPS = 7
 
-# Groups of digits, up to two separators apart. An extension may touch them, and so may what is short for telephone.
+# Groups of digits, up to two separators apart, or a slash with spaces; one digit may follow `(0)`. An extension may touch them, and so may what is short for telephone.
 _STRETCH = re.compile(
     r"(?<!\w)(?<!(?<![^\W\d_])\.)(?<!\w-)(?<!\d:)(?:\+\d{1,3}[ .-]\d(?=[ .-])|(?:\+\(?|\(\+?)?\d{1,15}(?!\d)\)?)"
-    r"(?:(?:[ ./()-]{1,2}|[ ]?\(0\)[ ]?)\d{2,12}(?!\d)\)?)*"
+    r"(?:(?:(?:[ ./()-]{1,2}|(?:[ ]?\(0\))?[ ]/[ ])\d{2,12}|[ ]?\(0\)[ ]?\d{1,12})(?!\d)\)?)*"
     r"(?:(?=(?:x|ext)\.?\d{1,5}\b)|(?!\w|:\d))",
     re.ASCII,
 )
@@ -204,7 +204,8 @@ def _plain(stretch: _Written, regions: tuple[str, ...]) -> Iterator[Number]:
             pieces.append([])
         pieces[-1].append(group)
     for groups in ([list(stretch.groups)] if len(pieces) > 1 else []) + pieces:
-        written = _Written(stretch.text, groups[0][0], groups)
+        begins = stretch.start if groups[0] == stretch.groups[0] else groups[0][0]
+        written = _Written(stretch.text, begins, groups)
         if written.is_possible:
             region = next((region for region in regions if plan_of(region).allows(written.digits)), None)
             if region:
