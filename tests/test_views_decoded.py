@@ -292,6 +292,7 @@ def test_no_stretch_is_lost_when_there_are_too_many_for_a_view_each():
         "<tr><td>one</td><td>two</td><td>three</td></tr><ul><li>first</li><li>second</li></ul>",
         "url = base + 'path' + '/' + name + 'end'; x = \"count\" + number + 'items'",
         "H<sub>2</sub>O and CO<sub>2</sub>, <b>bold</b> words and <i>others</i>.",
+        json.dumps({"content": "We met on Monday,\nand agreed on\nthe date of\nour next meeting\nin the library.\n"}),
     ],
 )
 def test_ordinary_text_says_nothing_in_an_encoding(text):

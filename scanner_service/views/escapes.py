@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import unescape
+from itertools import pairwise
 from unicodedata import lookup
 from urllib.parse import unquote_to_bytes
 
@@ -29,7 +30,6 @@ _ESCAPE = re.compile(
     re.VERBOSE,
 )
 _GATES = ("%", "&", "\\", "U+", "u+", "=")
-_WORD = re.compile("[A-Za-z]{2,32}")
 _NOT_HEX = re.compile(r"[^0-9A-Fa-f]+")
 _INVISIBLE = members(INVISIBLE)
 # Percent-encoded spaces and signs are ordinary in an address; so many of them may be a sentence.
@@ -41,7 +41,7 @@ def unescape_stretches(view: View) -> Iterator[View]:
     Each stretch of *view* that holds escapes, with the characters in their place.
 
     A stretch counts if it writes letters or digits as escapes, which nothing requires of English, or invisible
-    characters inside a word; or at least three percent-encoded characters of any kind, or line breaks between words.
+    characters inside a word; or at least three percent-encoded characters of any kind, or words on lines of their own.
     Bytes that are no UTF-8 stay as they are written.
     """
     text = view.text
@@ -67,13 +67,11 @@ def _percents(text: str, edits: Sequence[Edit]) -> int:
 
 
 def _breaks(text: str, edits: Sequence[Edit]) -> int:
-    return sum(plain == "\n" and _parts_letters(text, span) and _begins_word(text, span.end) for span, plain in edits)
-
-
-def _begins_word(text: str, at: int) -> bool:
-    """Whether a common word does, and no name of a command: `\\times`."""
-    word = _WORD.match(text, at)
-    return word is not None and is_common(word[0])
+    """Words that stand alone between two line breaks: lines of several words are read well enough as they are."""
+    return sum(
+        before == after == "\n" and is_common(text[one.end : two.start])
+        for (one, before), (two, after) in pairwise(edits)
+    )
 
 
 def _read(match: re.Match[str]) -> str:
