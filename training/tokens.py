@@ -1,8 +1,7 @@
 """The tokenizer as training and the service both use it, and the windows of a long text.
 
 The base package's files would cut texts at 128 tokens, pad them, let a user type special tokens, and turn any word
-of over 100 characters into one unknown token. Each of these hides attacks, so none of it survives here. Long words
-are cut before WordPiece sees them, because its search is cubic in the length of a word.
+of over 100 characters into one unknown token. Each of these hides attacks, so none of it survives here.
 """
 
 from __future__ import annotations
@@ -15,12 +14,11 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from scanner_service.inference.tokenizer import word_begins
+from scanner_service.inference.tokenizer import disarmed, word_begins
 from scanner_service.inference.word_shapes import word_shapes
 
 WINDOW = 128
 OVERLAP = 32
-MAX_WORD = 64
 CLS, SEP, UNK = 101, 102, 100
 VOCABULARY = 30_522
 
@@ -34,13 +32,8 @@ def base_model() -> Path:
 def build() -> Tokenizer:
     """The base encoder's tokenizer: nothing truncated, nothing padded, no framing, no special token typed by a user."""
     raw = json.loads((base_model() / "tokenizer.json").read_text(encoding="utf-8"))
-    raw["truncation"] = raw["padding"] = None
-    raw["post_processor"] = None
-    raw["added_tokens"] = []
-    raw["model"]["max_input_chars_per_word"] = 1_000_000_000
-    cut = {"type": "Split", "pattern": {"Regex": f".{{{MAX_WORD}}}"}, "behavior": "Isolated", "invert": False}
-    raw["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [raw["pre_tokenizer"], cut]}
-    tokenizer = Tokenizer.from_str(json.dumps(raw))
+    raw |= {"post_processor": None, "added_tokens": []}
+    tokenizer = Tokenizer.from_str(json.dumps(disarmed(raw)))
     tokenizer.encode_special_tokens = True
     return tokenizer
 

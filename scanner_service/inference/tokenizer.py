@@ -85,7 +85,7 @@ class TextTokenizer:
     def __init__(self, content: bytes) -> None:
         try:
             raw = json.loads(content)
-            self._tokenizer = Tokenizer.from_str(json.dumps(_disarmed(raw)))
+            self._tokenizer = Tokenizer.from_str(json.dumps(disarmed(raw)))
         except Exception as error:  # noqa: BLE001 - the Rust core raises plain Exception
             raise ModelError(f"not a tokenizer: {error}") from None
         self._tokenizer.encode_special_tokens = True
@@ -154,8 +154,8 @@ def word_begins(text: str, spans: Ints) -> Flags:
     return begins
 
 
-def _disarmed(raw: dict[str, Any]) -> dict[str, Any]:
-    """The file without truncation and padding, and with words cut that would be given up."""
+def disarmed(raw: dict[str, Any]) -> dict[str, Any]:
+    """The content *raw* of a file without truncation and padding, and with words cut that would be given up."""
     disarmed = raw | {"truncation": None, "padding": None}
     if raw["model"].get("type") == "WordPiece":
         disarmed["model"] = raw["model"] | {"max_input_chars_per_word": 1_000_000_000}
