@@ -30,7 +30,8 @@ MIN_DIGITS = 7
 # No number is written in more groups of digits.
 MAX_GROUPS = 7
 
-# Groups of digits, up to two separators apart, or a slash with spaces; one digit may follow `(0)`. An extension may touch them, and so may what is short for telephone.
+# Groups of digits, up to two separators apart, or a slash with spaces; one digit may follow `(0)`. An extension may
+# touch them, and so may what is short for telephone.
 _STRETCH = re.compile(
     r"(?<!\w)(?<!(?<![^\W\d_])\.)(?<!\w-)(?<!\d:)(?:\+\d{1,3}[ .-]\d(?=[ .-])|(?:\+\(?|\(\+?)?\d{1,15}(?!\d)\)?)"
     r"(?:(?:(?:[ ./()-]{1,2}|(?:[ ]?\(0\))?[ ]/[ ])\d{2,12}|[ ]?\(0\)[ ]?\d{1,12})(?!\d)\)?)*"
