@@ -20,7 +20,8 @@ def restore(text: str, values: Mapping[str, str]) -> str:
     Replace each mention of a stand-in in *values* by what it stands for; stand-ins not in *values* stay.
 
     Where *text* starts like JSON, a value inside a string is escaped as often as strings are nested there, so that
-    the document, and a JSON document inside one of its strings, stays well-formed.
+    the document, and a JSON document inside one of its strings, stays well-formed. A value that was escaped where it
+    was found, such as the lines of a private key in JSON, is not escaped again.
 
     Raises:
         RequestTooLarge: the values that are put back have more than `MOST_RESTORED` characters together.
@@ -71,7 +72,8 @@ class Restorer:
     def _value(self, text: str, before: Span, placeholder: str) -> str:
         self._read(text, before)
         value = self._stand_ins.values[placeholder]
-        for _ in range(self._strings.depth if self._strings else 0):
+        depth = self._strings.depth if self._strings else 0
+        for _ in range(depth - _escaped(value, depth)):
             if len(value) > self._left:
                 break
             value = json.dumps(value, ensure_ascii=False)[1:-1]
@@ -83,6 +85,18 @@ class Restorer:
     def _read(self, text: str, span: Span) -> None:
         if self._strings:
             self._strings.read(text, span)
+
+
+def _escaped(value: str, most: int) -> int:
+    """
+    How many times *value* is escaped already, counted up to *most*: it was taken out of a JSON string as it stood.
+
+    What people write outside of strings hardly ever has backslashes, and all of them before letters that JSON knows.
+    """
+    times = 0
+    while times < most and "\\" in value and _IN_STRING.fullmatch(value):
+        value, times = json.loads(f'"{value}"'), times + 1
+    return times
 
 
 class _JsonStrings:
@@ -116,5 +130,7 @@ class _JsonStrings:
 
 # Backslashes that no quotation mark follows are matched too: otherwise each of them would be tried as the first.
 _QUOTE = re.compile(r'\\++"?|"')
+# The inside of a string that a parser takes.
+_IN_STRING = re.compile(r"""(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+""")
 _JSON_INSIDE = re.compile(r'(?:\\n|\s)*[\[{](?:\\n|\s)*(?:\\*["{\[\]}]|[-\d])')
 _JSON_START = re.compile(r'(?:\s*```(?:json)?)?\s*(?:\{\s*["}]|\[\s*["{\[\]\d-])')

@@ -50,6 +50,20 @@ def test_a_value_in_the_arguments_of_a_tool_call_is_escaped_twice():
     assert restored["after"] == VALUES["[QUOTE_1]"]
 
 
+@pytest.mark.parametrize("value", ["BEGIN KEY\nMII\r\nEND KEY", 'a "b" \\ c', "CORP\\bob", "zażółć\t"])
+@pytest.mark.parametrize("ascii_", [True, False])
+def test_a_value_that_was_escaped_where_it_was_found_is_not_escaped_again(value, ascii_):
+    text, taken = json.dumps({"key": value}, ensure_ascii=ascii_), json.dumps(value, ensure_ascii=ascii_)[1:-1]
+    for _ in range(3):
+        assert restore(text.replace(taken, "[KEY_1]"), {"[KEY_1]": taken}) == text
+        text, taken = json.dumps({"arguments": text}), json.dumps(taken)[1:-1]
+
+
+@pytest.mark.parametrize("value", [r"p\4ss", r"C:\Users\ann", "a\\"])
+def test_a_value_with_backslashes_that_are_no_escapes_is_escaped(value):
+    assert json.loads(restore('{"key": "[KEY_1]"}', {"[KEY_1]": value})) == {"key": value}
+
+
 def test_a_fenced_json_document_is_treated_as_json():
     document = restore('```json\n{"to": "[QUOTE_1]"}\n```', VALUES)
     assert json.loads(document.removeprefix("```json").removesuffix("```")) == {"to": VALUES["[QUOTE_1]"]}
