@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 
 # What stands where a value will be: `xxxx`, `<key>`, `${KEY}`, `{{ key }}`, `%s`, `call()`.
-_BLANK = re.compile(r"(?i)x{4}|\*{3}|\.{3}|…|^<|>$|\$[({A-Za-z_]|\{\{|^[{%]|%[(s]|\(\)|\($")
+_BLANK = re.compile(r"(?i)x{4}|\*{3}|\.{3}|…|^<|>$|\$[({A-Za-z_]|\{\{|^[{%]|%[(s]|\(\)|\($|^\[[A-Z][A-Z0-9_]*\]$")
 # The same in quotes, where signs may be a part of the secret.
 _FILLED = re.compile(
     r"(?i)x{4}|\*{4}|\.{3}|…|^<|>$|\{\{|\$\{|^[{$]\w+$|^[{\[(].*[}\])]$|^\$\(.*\)$|%\(\w+\)|^%\w+%?$|\w\(.*\)$"
@@ -61,8 +61,8 @@ def password(value: str) -> float:
     """For quoted passwords that people think of: letters with digits or signs; letters alone are less likely."""
     if _is_placeholder(value) or re.search(r"\s", value) or len(set(value)) < 3:
         return 0.0
-    if re.fullmatch(r"[\w./:-]+", value) and re.search(r"[_./:-]", value) and _has_words(value):
-        return 0.0  # an identifier, a path, a date
+    if re.fullmatch(r"[\w./:|-]+", value) and re.search(r"[_./:|-]", value) and _has_words(value):
+        return 0.0  # an identifier, a path, a date, the rules of a form
     return 0.6 if re.search(r"[0-9]|[^\w\s]", value) and not value.isdecimal() else 0.5
 
 
@@ -70,8 +70,15 @@ def bare_password(value: str) -> float:
     """For passwords without quotes, which in code could be expressions: only with letters and digits or signs."""
     letters = re.search(r"[A-Za-z]", value)
     looks_typed = letters and (re.search(r"[0-9!@#$%^&*?~+=]", value) or _has_both_cases(value, 8))
-    is_code = re.search(r"^[\w.]+[(\[]|^[({\[]", value)
+    # A call, a collection, a tag or an alias of YAML, the name of a class or a test.
+    is_code = re.search(r"^[\w.]+[(\[]|^[({\[]|^[!*&][A-Za-z_]+$|^(?:[A-Z][a-z]{2,}){2,}$", value)
     return password(value) if looks_typed and not is_code else 0.0
+
+
+def typed_password(value: str) -> float:
+    """For what follows the word *password* with nothing between: letters, digits and signs, all of them."""
+    kinds = all(re.search(kind, value) for kind in ("[A-Za-z]", "[0-9]", "[!@#$%^&*?~+=]"))
+    return bare_password(value) if kinds and not re.search(r"@\w+\.|[=(]", value) else 0.0
 
 
 def quoted(value: str) -> float:
@@ -140,6 +147,7 @@ CHECKS: Mapping[str, Check] = {
         opaque,
         password,
         bare_password,
+        typed_password,
         url_password,
         crc62,
         base58,

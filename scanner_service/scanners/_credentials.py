@@ -31,6 +31,9 @@ _ABOUT_HASHES = re.compile(
     r"commit|\bsha|hash|digest|md5|integrity|checksum|revision|etag|build|image|blob|tree", re.IGNORECASE
 )
 
+# Before the hash of a public key, in the name of each .NET assembly.
+_PUBLIC_KEY = re.compile(r"public[_ -]?key[_ -]?token\W{0,4}$", re.IGNORECASE)
+
 # What ends in a letter or digit but does not belong to the word after it: an escape of JSON, of an address, of HTML.
 _ESCAPE = re.compile(r"(?:\\[bfnrt]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2})$")
 
@@ -101,9 +104,14 @@ class Credential:
                 continue  # inside what the one before was extended to, which is therefore read only once
             if self.open or not self._touches(text, span):
                 score = self.check(span.of(text))
-                if score and (not self.named or _is_about_secrets(text, span.start)):
+                if score and self._fits(text, span.start):
                     end = _end_of_rest(text, span.end) if self.extends else span.end
                     yield score, Span(span.start, end)
+
+    def _fits(self, text: str, start: int) -> bool:
+        if self.named and not _is_about_secrets(text, start):
+            return False
+        return not _PUBLIC_KEY.search(text, max(0, start - 24), start)
 
     def _touches(self, text: str, span: Span) -> bool:
         before, after = text[max(0, span.start - 6) : span.start], text[span.end : span.end + 1]

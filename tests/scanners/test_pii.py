@@ -157,6 +157,12 @@ class TestEntities:
         text = frame.replace("{{", "{").replace("}}", "}").replace("{}", value)
         assert [found for found in certain(text) if found[0] == label] == [(label, value)] * frame.count("{}")
 
+    def test_the_password_in_an_address_is_no_part_of_an_email_address(self) -> None:
+        assert certain("postgres://app:Xk9mP2q@db.example.com/shop ftp://ann@example.com/") == [
+            ("EMAIL_ADDRESS", "ann@example.com")
+        ]
+        assert certain("https://a.example.com/?to=x:ann@example.com") == [("EMAIL_ADDRESS", "ann@example.com")]
+
     @pytest.mark.parametrize(
         "value",
         [
@@ -358,6 +364,7 @@ class TestContext:
     @pytest.mark.parametrize("language", [language for language in languages() if language != "en"])
     def test_the_words_of_a_language_count_when_it_is_configured(self, language: str) -> None:
         word = {"de": "Handy", "es": "móvil", "fr": "portable", "it": "cellulare", "nl": "mobiel", "pt": "celular"}
+        word |= {"pl": "komórka", "tr": "cep"}
         assert certain(f"{word[language]} 4155552671", build(languages=[language])) != []
         assert certain(f"{word[language]} 4155552671") == []
 

@@ -21,8 +21,8 @@ _PLAIN: dict[int, int | str] = {
 
 # What strings of JSON and of programs write for an end of line or a tab, strings in strings with more backslashes,
 # addresses of the web for a space or a sign. `%40` stays: it is the @ of an e-mail address there.
-_END_OF_LINE = re.compile(r"\\++[nr]")
-_ESCAPED_SIGN = re.compile(r"\\++(?:t|u00[0-7][0-9a-fA-F])|%(?!40)[0-7][0-9a-fA-F]")
+_END_OF_LINE = re.compile(r"(?<!\\)\\++[nr]")
+_ESCAPED_SIGN = re.compile(r"(?<!\\)\\++(?:t|u00[0-7][0-9a-fA-F])|%(?!40)[0-7][0-9a-fA-F]")
 
 
 def plain(text: str) -> str:
