@@ -17,7 +17,7 @@ from scanner_service.findings import Finding
 from scanner_service.linear_regex import Pattern
 from scanner_service.scanner import Context, ModelInfo, Need, Prediction
 from scanner_service.scanners._presidio.analyzer import Analyzer
-from scanner_service.scanners._presidio.entities import EntityHead
+from scanner_service.scanners._presidio.entities import EntityHead, outside_values
 from scanner_service.scanners._presidio.listed import Listed, any_of
 from scanner_service.scanners._presidio.numbering import regions
 from scanner_service.scanners._presidio.options import AdHocPattern, AllowList, DenyList
@@ -110,7 +110,7 @@ class Pii:
 
     def _find(self, view: View, predictions: Sequence[Prediction], name: str) -> Iterable[Finding]:
         entities = [Entity(each.label, each.score, each.span.start, each.span.end) for each in predictions]
-        for result in self.analyzer.analyze(view.text, entities):
+        for result in outside_values(self.analyzer.analyze(view.text, entities)):
             span = Span(result.start, result.end)
             if not self._allows(span.of(view.text)):
                 yield Finding(result.entity_type, float(result.score), view.to_original(span), name)

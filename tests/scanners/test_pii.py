@@ -483,6 +483,24 @@ class TestModel:
         found = run_scanner(build(model="guard"), text, {"guard": names(r"nAnn Lee\nAcme")})
         assert [finding.span.of(text) for finding in found] == ["Ann Lee", "Acme"]
 
+    @pytest.mark.parametrize(
+        ("text", "labels"),
+        [
+            ("Ask ann@example.com.", ["EMAIL_ADDRESS"]),
+            ("Ask ann, or ann@example.com.", ["PERSON", "EMAIL_ADDRESS"]),
+            ("Ask ann@example of ann@example.com, ann.", ["PERSON", "EMAIL_ADDRESS", "PERSON"]),
+            ("Ask ann@localhost.", ["PERSON"]),
+        ],
+    )
+    def test_a_name_inside_an_address_is_a_part_of_it(self, text: str, labels: list[str]) -> None:
+        found = run_scanner(build(model="guard"), text, {"guard": names("ann", score=1.0)})
+        assert [finding.label for finding in found] == labels
+
+    def test_a_name_is_found_in_an_address_that_is_not_looked_for(self) -> None:
+        scanner = build(model="guard", entities=["PERSON"])
+        (found,) = run_scanner(scanner, "Ask ann@example.com.", {"guard": names("ann")})
+        assert found.label == "PERSON"
+
     def test_dates_need_no_capitals(self) -> None:
         scanner = build(model="guard", entities=["DATE"])
         (found,) = run_scanner(scanner, "We like Lane next tuesday.", {"guard": names("next tuesday", label="DATE")})

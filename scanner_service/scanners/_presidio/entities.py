@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
-from presidio_analyzer import LocalRecognizer, RecognizerResult
+from presidio_analyzer import EntityRecognizer, LocalRecognizer, RecognizerResult
 
 from scanner_service.scanners._presidio.results import make_result
 from scanner_service.scanners._presidio.tokens import LANGUAGE, Artifacts, Entity
@@ -46,6 +48,27 @@ class EntityHead(LocalRecognizer):  # type: ignore[misc]
             for one in found
             for part in _IN_A_LINE.finditer(text, one.start_char, one.end_char)
         ]
+
+
+def outside_values(results: Sequence[RecognizerResult]) -> Sequence[RecognizerResult]:
+    """
+    The *results* without those of a model inside a value that was checked: `ann` in `ann@example.com` is a part of it.
+
+    Only where the value is beyond doubt, so that no threshold lets it pass and the name with it.
+    """
+    certain = [each for each in results if each.score >= EntityRecognizer.MAX_SCORE and not _is_of_model(each)]
+    checked = sorted((each.start, each.end) for each in certain)
+    starts, ends = [start for start, _ in checked], list(accumulate((end for _, end in checked), max))
+
+    def is_outside(result: RecognizerResult) -> bool:
+        before = bisect_right(starts, result.start)
+        return before == 0 or ends[before - 1] < result.end
+
+    return [each for each in results if not _is_of_model(each) or is_outside(each)]
+
+
+def _is_of_model(result: RecognizerResult) -> bool:
+    return bool(result.recognition_metadata[RecognizerResult.RECOGNIZER_NAME_KEY] == EntityHead.__name__)
 
 
 def _trust(entity: Entity, text: str, *, capitals: bool) -> float:
