@@ -6,7 +6,7 @@ How good the service's own chain is on sources that the model was not trained on
 Everything is measured behind views, windows and thresholds, with the int8 model that ships. Which sources are unseen
 stands in training/sources.toml; half of their texts, chosen by checksum, served to calibrate and are left out here.
 `bench/novel.jsonl` and `bench/blind.jsonl` were written to measure with, and nobody trains on them; of the second, no
-figure was known before the weights and thresholds that ship were final. Who trains again writes another one.
+figure of the weights that ship was known before they and their thresholds were final. Who trains again writes another.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from training.rows import TOXICITY, Row
 
 TARGET_FPR = 0.005
 LOWEST_THRESHOLD = 0.3  # of a toxicity label: on clean prompts alone a rare one would be found at a few percent
+LOWEST_FOR_ALL = 0.5  # of the label that all others share: below it, orders that are merely bossy are called toxic
 TOXIC_TARGET_FPR = 0.01  # for all nine labels together
 CIVIL = ("alpaca", "code_alpaca", "long_documents")  # `nlp_task_prompts` asks about hateful texts and quotes them
 LONG_TARGET_FPR = 0.02  # a long document is many texts in one
@@ -80,7 +81,8 @@ def calibrate_toxicity(model: Model, rows: Sequence[Row], limit: int) -> dict[st
     temperature = best_temperature(toxic, civil) if len(toxic) and len(civil) else 1.0
     scores = [dict(zip(TOXICITY, row, strict=True)) for row in (1 / (1 + np.exp(-negative / temperature))).tolist()]
     chosen = choose_thresholds(scores, TOXICITY, TOXIC_TARGET_FPR)
-    thresholds = {label: max(at, LOWEST_THRESHOLD) for label, at in chosen.items()}
+    lowest = dict.fromkeys(TOXICITY, LOWEST_THRESHOLD) | {"TOXICITY": LOWEST_FOR_ALL}
+    thresholds = {label: max(at, lowest[label]) for label, at in chosen.items()}
     return {"temperature": temperature, "penalty": penalty, "thresholds": thresholds, "clean_texts": len(clean)}
 
 
