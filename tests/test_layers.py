@@ -16,7 +16,7 @@ LAYERS = [
     ["errors"],
     ["text", "accepted", "stages", "trace_parent", "garbage", "calibration"],
     ["findings", "views", "linear_regex", "policy_file", "inheritance", "strict_yaml"],
-    ["scanner", "placeholders"],
+    ["scanner", "placeholders", "segments"],
     ["substitutes", "restore", "vault", "evidence"],
     ["sanitizer"],
     ["policy"],

@@ -15,7 +15,8 @@ from scanner_service.engine import Engine
 from scanner_service.findings import Action, Finding
 from scanner_service.policy import Rule
 from scanner_service.sanitizer import Operator
-from scanner_service.stream import CONTEXT, MARGIN, SEGMENT, StreamScanner
+from scanner_service.segments import CONTEXT, MARGIN, SEGMENT
+from scanner_service.stream import StreamScanner
 from scanner_service.testing import FakeModels
 from scanner_service.text import Span
 from tests.timing import least_seconds
