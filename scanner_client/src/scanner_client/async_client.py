@@ -20,7 +20,7 @@ from scanner_client.usage import Usage
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from scanner_client.protocol import Options, PromptOptions
+    from scanner_client.options import Options, PromptOptions
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from scanner_client.errors import TimedOut, Unavailable
 from scanner_client.settings import Settings, certificates
 
 if TYPE_CHECKING:
-    from scanner_client.protocol import Options
+    from scanner_client.options import Options
     from scanner_client.results import PromptAnalysis
 
 PIECE_BYTES = 65_536  # read at once

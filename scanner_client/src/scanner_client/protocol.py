@@ -9,53 +9,15 @@ from __future__ import annotations
 import json
 import logging
 import random
-import re
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Literal, TypedDict, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from scanner_client import errors, results
 from scanner_client.answers import BatchItem, Lost, Reply, passes, read_answer, read_batch
+from scanner_client.options import Options, PromptOptions, call_headers, check, policy_fields, prompt_fields, text
 from scanner_client.results import OutputAnalysis, PromptAnalysis
-
-
-class Options(TypedDict, total=False):
-    """
-    What every call may be given.
-
-    Attributes:
-        policy: a policy of the service's configuration.
-        scanners_suppress: optional scanners that are not to run.
-        thresholds: by name of a rule, what its thresholds are to be lowered to.
-        entities: by name of a rule for personal data, what it is to look for beyond its configuration.
-        request_id: your name for the request, found again in the service's log.
-        traceparent: the W3C trace context that the scan belongs to.
-        timeout: seconds for this call, its retries included; for a stream, from its last piece to the verdict.
-        max_retries: for this call.
-    """
-
-    policy: str | None
-    scanners_suppress: Sequence[str]
-    thresholds: Mapping[str, float]
-    entities: Mapping[str, Sequence[str]]
-    request_id: str | None
-    traceparent: str | None
-    timeout: float
-    max_retries: int
-
-
-class PromptOptions(Options, total=False):
-    """
-    What a call about one prompt may be given besides.
-
-    Attributes:
-        previous: the analysis of the prompt before it in the same conversation: what was replaced there keeps its
-            placeholder, and one analysis restores the values of all turns.
-    """
-
-    previous: PromptAnalysis | None
-
 
 T = TypeVar("T")
 
@@ -66,8 +28,6 @@ OnUnavailable = Literal["raise", "block", "allow"]
 # Seconds before the first retry, and at most before any. A guard stands in the way of an answer: the waits are short.
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 2.0
-
-_HEADER = re.compile(r"[\x21-\x7e]{1,256}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +73,8 @@ class Protocol:
 
     def prompt(self, prompt: str, options: PromptOptions) -> Flow[PromptAnalysis]:
         """Ask about one prompt."""
-        payload: dict[str, object] = {"prompt": _text(prompt, "prompt")}
-        _check(options, PromptOptions)
+        payload: dict[str, object] = {"prompt": text(prompt, "prompt")}
+        check(options, PromptOptions)
         others = options.copy()
         previous = others.pop("previous", None)
         if previous and previous.vault:
@@ -132,7 +92,7 @@ class Protocol:
 
     def output(self, output: str, prompt: str | PromptAnalysis, options: Options) -> Flow[OutputAnalysis]:
         """Ask about one output, with the prompt that it answers."""
-        payload = {"output": _text(output, "output"), **prompt_fields(prompt)}
+        payload = {"output": text(output, "output"), **prompt_fields(prompt)}
         call = self._call("/analyze/output", payload, results.read_output, options)
         try:
             return (yield from converse(call))
@@ -144,7 +104,7 @@ class Protocol:
     def prompts(self, prompts: Sequence[str], options: Options) -> Flow[list[BatchItem]]:
         """Ask about several prompts at once; the failure of one is a value in its place."""
         several(prompts)
-        texts = [_text(prompt, "prompt") for prompt in prompts]
+        texts = [text(prompt, "prompt") for prompt in prompts]
         call = self._call("/analyze/prompts", {"prompts": texts}, lambda data: read_batch(data, len(texts)), options)
         answers: list[BatchItem]
         try:
@@ -223,59 +183,3 @@ def several(prompts: object) -> None:
 def backoff(attempt: int, chance: float) -> float:
     """Seconds to wait after *attempt*, counted from 0: doubling, capped, up to half of it by *chance* (0 to 1)."""
     return min(FIRST_DELAY * 2.0**attempt, LONGEST_DELAY) * (1 - chance / 2)
-
-
-def prompt_fields(prompt: str | PromptAnalysis) -> dict[str, object]:
-    """What a request about an output says of its prompt: the text that the LLM saw, and the values it did not see."""
-    if isinstance(prompt, PromptAnalysis):
-        vault = {"vault": prompt.vault} if prompt.vault else {}
-        return {"prompt": prompt.sanitized_prompt, **vault}
-    return {"prompt": _text(prompt, "prompt")}
-
-
-def policy_fields(options: Options) -> dict[str, object]:
-    """
-    What a request says about how to scan.
-
-    Raises:
-        TypeError: there is no such option. One that was dropped would leave the text to a weaker policy than was meant.
-    """
-    _check(options, Options)
-    fields: dict[str, object] = {}
-    if policy := options.get("policy"):
-        fields["policy"] = policy
-    if suppress := options.get("scanners_suppress"):
-        fields["scanners_suppress"] = list(suppress)
-    if thresholds := options.get("thresholds"):
-        fields["thresholds"] = dict(thresholds)
-    if entities := options.get("entities"):
-        fields["entities"] = {rule: list(labels) for rule, labels in entities.items()}
-    return fields
-
-
-def _check(options: Mapping[str, object], known: Any) -> None:
-    if unknown := options.keys() - known.__optional_keys__:
-        raise TypeError(f"no such option: {', '.join(sorted(unknown))}; there are {', '.join(known.__annotations__)}")
-
-
-def call_headers(options: Options) -> dict[str, str]:
-    """
-    The headers that belong to one call.
-
-    Raises:
-        InvalidRequest: a value that can't be a header. Left to the HTTP library it would pass for a lost connection.
-    """
-    headers = {"content-type": "application/json", "accept": "application/json"}
-    for name, value in (("x-request-id", options.get("request_id")), ("traceparent", options.get("traceparent"))):
-        if value is None:
-            continue
-        if not _HEADER.fullmatch(value):
-            raise errors.InvalidRequest(f"{name} must be 1 to 256 visible ASCII characters")
-        headers[name] = value
-    return headers
-
-
-def _text(value: object, name: str) -> str:
-    if not isinstance(value, str):
-        raise errors.InvalidRequest(f"{name} must be a str, not {type(value).__name__}")
-    return value

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from scanner_client import results
 from scanner_client.answers import failure_in
 from scanner_client.errors import Unavailable, UnexpectedAnswer
-from scanner_client.protocol import call_headers, encode, policy_fields, prompt_fields
+from scanner_client.options import call_headers, policy_fields, prompt_fields
+from scanner_client.protocol import encode
 from scanner_client.results import OutputAnalysis, PromptAnalysis
 
 if TYPE_CHECKING:
-    from scanner_client.protocol import Options
+    from scanner_client.options import Options
 
 PATH = "/analyze/output/stream"
 
