@@ -76,7 +76,10 @@ def _try_path(path: Path) -> None:
         if not path.is_socket():
             tried.bind(str(path))
             path.unlink()
-        elif tried.connect_ex(str(path)) == 0:  # otherwise a server that was killed has left it: gunicorn replaces it
+            return
+        tried.settimeout(0)  # a server that is busy would have us wait
+        # What a server that was killed has left refuses; gunicorn replaces it.
+        if tried.connect_ex(str(path)) != errno.ECONNREFUSED:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 

@@ -1,5 +1,6 @@
 """What `SCANNER_BIND` may say, and addresses that are taken."""
 
+import contextlib
 import socket
 
 import pytest
@@ -68,6 +69,14 @@ def test_a_socket_that_a_server_listens_on_is_not_taken_from_it(tmp_path):
         listening.listen()
         with pytest.raises(ConfigError, match=rf"cannot listen on `unix:{path}`: Address already in use"):
             check_addresses([f"unix:{path}"])
+        with contextlib.ExitStack() as waiting:
+            listening.listen(0)
+            for _ in range(2):  # as many as it takes, and one
+                caller = waiting.enter_context(socket.socket(socket.AF_UNIX))
+                caller.settimeout(0)
+                caller.connect_ex(str(path))
+            with pytest.raises(ConfigError, match="Address already in use"):
+                check_addresses([f"unix:{path}"])
     check_addresses([f"unix:{path}"])  # left behind by a server that was killed
     assert path.is_socket()
 
