@@ -156,17 +156,17 @@ def word_begins(text: str, spans: Ints) -> Flags:
 
 def disarmed(raw: dict[str, Any]) -> dict[str, Any]:
     """The content *raw* of a file without truncation and padding, and with words cut that would be given up."""
-    disarmed = raw | {"truncation": None, "padding": None}
+    made = raw | {"truncation": None, "padding": None}
     if raw["model"].get("type") == "WordPiece":
-        disarmed["model"] = raw["model"] | {"max_input_chars_per_word": 1_000_000_000}
+        made["model"] = raw["model"] | {"max_input_chars_per_word": 1_000_000_000}
         given = raw.get("pre_tokenizer") or {"type": "Sequence", "pretokenizers": []}
         steps = given["pretokenizers"] if given["type"] == "Sequence" else [given]
         cuts = [_unreadable(raw["model"]["vocab"]), {"type": "FixedLength", "length": MAX_WORD_CHARACTERS}]
-        disarmed["pre_tokenizer"] = {
+        made["pre_tokenizer"] = {
             "type": "Sequence",
             "pretokenizers": [*(each for each in steps if each not in cuts), *cuts],
         }
-    return disarmed
+    return made
 
 
 def _unreadable(vocabulary: Mapping[str, int]) -> Mapping[str, object]:

@@ -17,6 +17,7 @@ _SHORTEST = 16
 _RUN_SHAPE = b"a" * _SHORTEST
 _PAIR_SHAPES = (b" aa aa aa aa ", b" aa  aa  aa  aa ", b" aa    aa    aa    aa ")
 _CODE_SHAPES = (b"0 0", b"0  0", b"0   0", b"0    0")
+_FEWEST_CODES = 3
 _BIT_SHAPES = (b"0000000", b"0000 0000 0000")
 _HUMP_SHAPES = (b"aA", b"0A")
 _FEWEST_HUMPS = 2
@@ -67,8 +68,9 @@ _SPELLING = (
     "romeo|sierra|tango|uniform|victor|whiske?y|x-?ray|yankee|zulu"
 )
 _SPELLED = re.compile(rf"(?<!\w)(?:(?:{_SPELLING})(?!\w)\W{{1,5}}+){{7,}}+(?:(?:{_SPELLING})(?!\w))?", re.IGNORECASE)
-# No long text is spelled without these vowels.
+# No long text is spelled without two of these vowels.
 _TELLING_SPELLED = ("alfa", "alpha", "echo", "india", "oscar")
+_FEWEST_SPELLED = 2
 _SPELLED_WORD = re.compile(r"[A-Za-z](?:-?[A-Za-z])+")
 
 
@@ -89,7 +91,7 @@ def _numbers(text: str) -> Iterator[tuple[Span, str]]:
     is_long = _RUN_SHAPE in solid
     if any(bits in words for bits in _BIT_SHAPES):
         yield from _matches(_BINARY, _binary, text)
-    if any(codes in words for codes in _CODE_SHAPES):
+    if sum(map(words.count, _CODE_SHAPES)) >= _FEWEST_CODES:
         yield from _matches(_DECIMAL, _decimal, text)
         yield from _matches(_PLACES, _places, text)
     if "hr(" in text or "HR(" in text:
@@ -105,7 +107,8 @@ def _signs(text: str) -> Iterator[tuple[Span, str]]:
         yield from _matches(_MORSE, _morse, text)
     if not text.isascii():
         yield from _matches(_BRAILLE, _braille, text)
-    if any(word in text.lower() for word in _TELLING_SPELLED):
+    lower = text.lower()
+    if sum(word in lower for word in _TELLING_SPELLED) >= _FEWEST_SPELLED:
         yield from _matches(_SPELLED, _spelled, text)
 
 
@@ -187,21 +190,17 @@ def _base64_stretches(text: str) -> Iterator[tuple[Span, str]]:
 
 
 def _token_groups(text: str) -> Iterator[Sequence[re.Match[str]]]:
-    """Tokens that look coded, those with only white space between them together."""
+    """Tokens that look coded, those with nothing between them but what parts lines together."""
     group: list[re.Match[str]] = []
     for token in _TOKEN.finditer(text):
         if _PLAIN.fullmatch(token[0]):
             continue
-        if group and ("=" in group[-1][0] or not _is_narrow_gap(text, group[-1].end(), token.start())):
+        if group and ("=" in group[-1][0] or not _GAP.fullmatch(text, group[-1].end(), token.start())):
             yield group
             group = []
         group.append(token)
     if group:
         yield group
-
-
-def _is_narrow_gap(text: str, start: int, end: int) -> bool:
-    return _GAP.fullmatch(text, start, end) is not None
 
 
 def _base64(written: str) -> str | None:
