@@ -20,8 +20,8 @@ from scanner_service.substitutes import check_fakes
 
 DEFAULT_THRESHOLD = 0.5
 
-# Rules of the same kind with the same options share a scanner, which keeps no state: that of `secrets` takes 6 MiB and
-# a tenth of a second to build, and policies for many callers differ in a rule or two.
+# Rules of the same kind with the same options share a scanner, which keeps no state: that of `secrets` is dear to
+# build and to hold, and policies for many callers differ in a rule or two.
 _Built = dict[tuple[str, bytes], Scanner]
 
 
