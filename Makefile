@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test check format bench tools chart constraints image-test clean
+.PHONY: help serve test fuzz check format bench tools chart constraints image-test clean
 
 help: ## what there is to call
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,6 +13,9 @@ serve: $(VENV)/.service ## start the service on 127.0.0.1:8000 (SCANNER_BIND, SC
 
 test: $(VENV)/.dev $(VENV)/.tools ## run all tests
 	@$(BIN)/pytest $(ARGS)
+
+fuzz: $(VENV)/.dev ## look for new examples that break a property (make test tries the same ones each time)
+	@$(BIN)/pytest -m hypothesis --hypothesis-profile fuzz $(ARGS)
 
 check: $(VENV)/.dev ## format, lint, types
 	@$(BIN)/ruff format --check .

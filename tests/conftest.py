@@ -17,7 +17,10 @@ from scanner_service.scanner import Context, Need
 from scanner_service.text import Span, Text
 from tests.redis_server import RedisServer
 
-settings.register_profile("house", deadline=None)  # machines are shared; what must be fast has a test of its own
+# Machines are shared: what must be fast has a test of its own. The same commit is tested with the same examples, so that
+# what fails has failed by the change; `make fuzz` looks for new ones.
+settings.register_profile("house", deadline=None, derandomize=True)
+settings.register_profile("fuzz", deadline=None, max_examples=1_000)
 settings.load_profile("house")
 
 

@@ -32,6 +32,7 @@ def found(text):
         ("hello\u200f world", ["\u200f"]),
         ("x\ufeffy", ["\ufeff"]),
         ("i\u00adg\u00adnore", ["\u00ad", "\u00ad"]),
+        ("word\u00ad\u3164\u3164 and", ["\u00ad\u3164\u3164"]),
         ("a\x1b[32mb\x1b[0mc", ["\x1b[32m", "\x1b[0m"]),
         ("\x1b[1;31m\u200b\x1b[Kerror", ["\x1b[1;31m\u200b\x1b[K"]),
         ("\x9b0ma", ["\x9b0m"]),

@@ -49,6 +49,7 @@ _IDEOGRAPH = re.compile("[\u2200-\u22ff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U00
 _BLACK_FLAG = "\U0001f3f4"
 _EMOJI_SELECTORS = frozenset("\ufe0e\ufe0f")
 _KEYS = frozenset("0123456789#*")
+_BLANKS = frozenset(BLANKS)  # letters to Unicode, nothing to the eye
 _OVERRIDES = frozenset("\u202d\u202e")
 _DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _MONGOLIAN = re.compile("[\u1800-\u18af]")
@@ -109,7 +110,7 @@ def _starts(_text: str, at: int, _before: str, _after: str) -> bool:
 
 def _hyphenates(text: str, at: int, _before: str, _after: str) -> bool:
     before, after = text[max(at - 2, 0) : at], text[at + 1 : at + 3]
-    return len(before) == len(after) == 2 and (before + after).isalpha()
+    return len(before) == len(after) == 2 and (before + after).isalpha() and _BLANKS.isdisjoint(before + after)
 
 
 def _parts_words(_text: str, _at: int, before: str, after: str) -> bool:
