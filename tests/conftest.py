@@ -17,8 +17,8 @@ from scanner_service.scanner import Context, Need
 from scanner_service.text import Span, Text
 from tests.redis_server import RedisServer
 
-# Machines are shared: what must be fast has a test of its own. The same commit is tested with the same examples, so that
-# what fails has failed by the change; `make fuzz` looks for new ones.
+# Machines are shared: what must be fast has a test of its own. A commit is tried with the same examples each time, for
+# what fails is to have failed by a change; `make fuzz` looks for others.
 settings.register_profile("house", deadline=None, derandomize=True)
 settings.register_profile("fuzz", deadline=None, max_examples=1_000)
 settings.load_profile("house")
