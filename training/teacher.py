@@ -45,7 +45,7 @@ def _trained(
     made = batches(encode(drawn, tokenizer, choose, DRAW), DRAW)
     trainer, skipped = Trainer(device, processes, mpnet.pretrained, mpnet.RATES), 0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, weights_only=True, map_location="cpu")
         trainer.load(state["trainer"])
         skipped = state["step"]
     train.one_round(trainer, made, 0, 1, skipped, checkpoint, {})

@@ -34,7 +34,7 @@ def run(work: Path, table: Table, rounds: int, scale: float, processes: int, sta
     checkpoint = work / "checkpoint.pt"
     first, skipped, score = 0, 0, {}
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, weights_only=True, map_location="cpu")
         trainer.load(state["trainer"])
         first, skipped = state["round"], state["step"]
         score = {(text, window): value for text, window, value in state["score"]}
@@ -42,7 +42,7 @@ def run(work: Path, table: Table, rounds: int, scale: float, processes: int, sta
         trainer.begin(weights(start))
         trainer.slow_down(CONTINUED)
     elif start:
-        trainer.load(torch.load(start, weights_only=True)["trainer"])
+        trainer.load(torch.load(start, weights_only=True, map_location="cpu")["trainer"])
         trainer.slow_down(CONTINUED)
     for number in range(first, rounds):
         drawn = mixture.draw(read, weight, number, SEED, scale)
