@@ -11,7 +11,7 @@ from tokenizers import Encoding, Tokenizer
 
 from scanner_service.inference.word_shapes import Shape
 from training.rows import ENTITIES, TAGS, Attack, Row, Tagged, Toxic
-from training.tokens import UNK, VOCABULARY, framed, shaped, windows
+from training.tokens import UNK, VOCABULARY, WINDOW, framed, shaped, windows
 
 IGNORED = -1
 BATCH_TOKENS = 3_072
@@ -32,9 +32,9 @@ class Sample:
     hidden: frozenset[int] = frozenset()  # tags of entity types that nobody annotated in this row
 
     @property
-    def is_untagged(self) -> bool:
-        """Whether it is for the entity head, and nobody knows its tags."""
-        return self.head == "entities" and all(tag == IGNORED for tag in self.target)
+    def is_unlabelled(self) -> bool:
+        """Whether nobody but a teacher can say anything about it."""
+        return all(value is None or value == IGNORED for value in self.target)
 
 
 Choose = Callable[[Attack, list[tuple[int, int]], Encoding, random.Random], Iterable[int]]
@@ -111,6 +111,18 @@ def untagged(rows: Sequence[Row], tokenizer: Tokenizer, seed: int) -> list[Sampl
         start, end = rng.choice(windows(len(encoding.ids)))
         ids = framed(careless(shaped(row.text, encoding), rng)[start:end])
         found.append(Sample("entities", ids, [IGNORED] * len(ids)))
+    return found
+
+
+def crossed(samples: Sequence[Sample], seed: int) -> list[Sample]:
+    """As many windows again for the head of attacks, the beginning of one and the end of another, to ask a teacher."""
+    rng = random.Random(seed)
+    own = [sample.ids[1:-1] for sample in samples if sample.head == "injection"]
+    found: list[Sample] = []
+    for ids in own:
+        other = rng.choice(own)
+        joined = ids[: rng.randint(1, len(ids))] + other[rng.randrange(len(other)) :]
+        found.append(Sample("injection", framed(joined[: WINDOW - 2]), [None]))
     return found
 
 

@@ -21,7 +21,7 @@ LOWEST_THRESHOLD = 0.3  # of a toxicity label: on clean prompts alone a rare one
 LOWEST_FOR_ALL = 0.5  # of the label that all others share: below it, orders that are merely bossy are called toxic
 TOXIC_TARGET_FPR = 0.01  # for all nine labels together
 CIVIL = ("alpaca", "code_alpaca", "long_documents")  # `nlp_task_prompts` asks about hateful texts and quotes them
-LONG_TARGET_FPR = 0.02  # a long document is many texts in one
+LONG_TARGET_FPR = 0.01  # a long document is many texts in one; other documents than these may be stopped twice as often
 TRAFFIC = (*unseen.ORDINARY, "long_documents")  # what thresholds are chosen on: what people ordinarily send
 LONG = 4  # windows of a text that counts as long
 # Never none: a text longer than any of these here must not become suspicious by its length alone.

@@ -12,7 +12,7 @@ from training.noise import disturb
 from training.rows import Attack, Row, Tagged, Toxic
 from training.sources import TABLE, Table
 
-ROUND = {"attack": 18_000, "harmless": 24_000, "toxicity": 16_000, "entities": 90_000}  # rows drawn in a round
+ROUND = {"attack": 30_000, "harmless": 40_000, "toxicity": 20_000, "entities": 60_000}  # rows drawn in a round
 TEMPERATURE = 0.5  # the share of a source grows with this power of its size
 DISTURBED = {"attack": 0.2, "harmless": 0.15, "toxicity": 0.08, "entities": 0.0}
 CARRIER = "carrier"  # disturbed where it is made

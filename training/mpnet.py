@@ -27,7 +27,6 @@ FRAMING = {CLS: 0, SEP: 2, UNK: 3}
 FIRST_POSITION = 2
 BUCKETS, FARTHEST = 32, 128  # of the distances between two tokens
 LONGEST = 512
-FROZEN = 6  # layers that stay as they were pretrained: half of the time, and less to forget
 RATES = {"encoder": 6e-5, "heads": 4e-4}
 
 
@@ -35,7 +34,7 @@ class Mpnet(nn.Module):
     """
     Token ids of the small encoder, [batch, tokens], to vectors [batch, tokens, 768].
 
-    Its trained layers may be told how words are written, by a `Shape` for each token.
+    It may be told how words are written, by a `Shape` for each token. Its tables stay as they were pretrained.
     """
 
     buckets: Tensor
@@ -51,7 +50,7 @@ class Mpnet(nn.Module):
         nn.init.normal_(self.shapes.weight, std=0.02)
         places = torch.arange(LONGEST)
         self.register_buffer("buckets", bucket(places[None] - places[:, None]), persistent=False)
-        for part in (self.words, self.positions, self.norm, self.distances, *self.layers[:FROZEN]):
+        for part in (self.words, self.positions, self.norm, self.distances):
             part.requires_grad_(requires_grad=False)
 
     def forward(self, ids: Tensor, shapes: Tensor | None = None) -> Tensor:
@@ -60,11 +59,9 @@ class Mpnet(nn.Module):
             own = own.masked_fill(ids == theirs, ours)
         x: Tensor = self.norm(self.words(own) + self.positions.weight[FIRST_POSITION : FIRST_POSITION + tokens])
         bias = self.distances(self.buckets[:tokens, :tokens]).permute(2, 0, 1)
-        for layer in self.layers[:FROZEN]:
-            x = layer(x, bias)
         if shapes is not None:
             x = x + self.shapes(shapes)
-        for layer in self.layers[FROZEN:]:
+        for layer in self.layers:
             x = layer(x, bias)
         return x
 

@@ -53,7 +53,7 @@ def advised(samples: Sequence[Sample], work: Path, number: int, device: str, thr
             if not written.exists():
                 torch.save(advice(made, head, teacher, device, threads), written)
             made = followed(made, head, torch.load(written, weights_only=True))
-    return [sample for sample in made if not sample.is_untagged]
+    return [sample for sample in made if not sample.is_unlabelled]
 
 
 def advice(samples: Sequence[Sample], head: str, teacher: Path, device: str, threads: int) -> list[list[float]]:
@@ -82,7 +82,7 @@ def _mixed(sample: Sample, said: list[float]) -> list[float]:
 
 
 def _asks(sample: Sample, head: str) -> bool:
-    return sample.is_untagged if head == "entities" else sample.head == head
+    return sample.is_unlabelled if head == "entities" else sample.head == head
 
 
 def _target(head: str, found: Tensor) -> list[float]:

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from training import choice, mixture, tokens
-from training.batches import Sample, batches, encode, untagged
+from training.batches import Sample, batches, crossed, encode, untagged
 from training.network import Guard, pretrained
 from training.rows import Attack, Row, read_rows
 from training.sources import Table
@@ -49,7 +49,8 @@ def run(work: Path, table: Table, rounds: int, scale: float, processes: int, sta
         if (number or start) and not skipped:
             score = looked_at(trainer, drawn, tokenizer, number)
         choose = choice.by_score(score) if score else choice.by_wording
-        samples = encode(drawn, tokenizer, choose, SEED + number) + untagged(drawn, tokenizer, SEED + number)
+        samples = encode(drawn, tokenizer, choose, SEED + number)
+        samples += crossed(samples, SEED + number) + untagged(drawn, tokenizer, SEED + number)
         made = batches(advised(samples, work, number, trainer.device, trainer.crew.size), SEED + number)
         one_round(trainer, made, number, rounds, skipped, checkpoint, score)
         skipped = 0

@@ -51,7 +51,8 @@ def injection(unseen: Sequence[Row], limit: int, *, calibration: bool) -> list[S
         for (source, label), texts in sorted(groups.items())
         if len(texts) >= 20
     ]
-    return [*made, *long_texts(unseen, limit // 4, calibration=calibration)]
+    long = limit // 2 if calibration else limit // 4  # a penalty chosen on a few would be left to chance
+    return [*made, *long_texts(unseen, long, calibration=calibration)]
 
 
 def long_texts(unseen: Sequence[Row], count: int, *, calibration: bool) -> list[Sample]:
