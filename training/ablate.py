@@ -16,7 +16,7 @@ import numpy as np
 
 from bench import metrics
 from training import choice, coteach, mixture, mpnet, near_copies, tokens, train, unseen
-from training.batches import batches, encode, untagged
+from training.batches import batches, crossed, encode, untagged
 from training.contradicted import contradicted
 from training.network import pretrained
 from training.rows import Attack, Row, Tagged, Toxic
@@ -24,7 +24,7 @@ from training.sources import Table
 from training.spans import decode
 from training.start import weights
 from training.teach import ADVISED, advice, followed, taught, teacher_of
-from training.trainer import CONTINUED, SEED, Trainer
+from training.trainer import CONTINUED, SEED, Trainer, device
 
 HIDDEN = 0.04  # of the tokens, where some are hidden
 PENALTY = 0.15  # of windows, as the shipped model has it
@@ -38,9 +38,9 @@ class Variant:
     It keeps some rows, changes the form of some (`disturbed` times as many as the mixture says), hides a share of the
     tokens, trains some heads, draws from all sources with equal weight (`evenly`), also `learns` sources that are held
     out otherwise, is not measured on those it `spares`, has some of the layers, `scale` times as many rows, goes on
-    from the weights of `start`, is taught by it, has the advice of the teachers, is one, drops near-copies or
-    what the other fold's model contradicts, or is one of two models that teach each other. With another `seed` it draws
-    other rows, in another order, which shows how much of a difference is chance.
+    from the weights of `start`, is taught by it, has the advice of the teachers (about `crossed` windows too), is one,
+    drops near-copies or what the other fold's model contradicts, or is one of two models that teach each other. With
+    another `seed` it draws other rows, in another order, which shows how much of a difference is chance.
     """
 
     keeps: Callable[[Row], bool] = lambda row: True
@@ -55,6 +55,7 @@ class Variant:
     goes_on: bool = False
     taught: bool = False
     advised: bool = False
+    crossed: bool = True
     is_teacher: bool = False
     drops_near_copies: bool = False
     drops_contradicted: bool = False
@@ -101,6 +102,7 @@ VARIANTS: Mapping[str, Variant] = {
         lambda row: isinstance(row, Tagged), heads=("entities",), goes_on=True, scale=8.0
     ),
     "everything, advised by the teachers": Variant(advised=True),
+    "everything, advised by the teachers, no windows crossed": Variant(advised=True, crossed=False),
     "the teacher": Variant(heads=("injection",), is_teacher=True),
     "the teacher of names": Variant(heads=("entities",), is_teacher=True),
     "the teacher of toxicity": Variant(heads=("toxicity",), is_teacher=True),
@@ -137,7 +139,7 @@ def run(
 def trained(rows: Sequence[Row], variant: Variant, table: Table, scale: float, processes: int, needed: Path) -> Trainer:
     """One round, from the pretrained encoder or from the weights that are *needed*."""
     if variant.is_teacher:
-        return Trainer("cpu", processes, partial(mpnet.trained, needed))
+        return Trainer(*device(processes), partial(mpnet.trained, needed))
     if variant.drops_contradicted:
         fold = VARIANTS["injection alone"]
         published = {source.file for source in table.sources}
@@ -145,7 +147,7 @@ def trained(rows: Sequence[Row], variant: Variant, table: Table, scale: float, p
         wrong = contradicted(judged, lambda part: trained(part, fold, table, scale, processes, needed))
         print(f"{len(wrong)} rows are contradicted", flush=True)
         rows = [row for row in rows if row.text not in wrong]
-    trainer = Trainer("cpu", processes, partial(pretrained, layers=variant.layers), seed=variant.seed)
+    trainer = Trainer(*device(processes), partial(pretrained, layers=variant.layers), seed=variant.seed)
     if variant.goes_on:
         trainer.begin(weights(needed))
         trainer.slow_down(CONTINUED)
@@ -154,17 +156,18 @@ def trained(rows: Sequence[Row], variant: Variant, table: Table, scale: float, p
     drawn = mixture.draw(rows, dict.fromkeys(weight, 1.0) if variant.evenly else weight, 0, variant.seed, scale, shares)
     samples = encode(drawn, tokens.build(), choice.by_wording, variant.seed)
     if variant.taught:
-        teacher = Trainer("cpu", 1)
+        teacher = Trainer(*device(1))
         teacher.begin(weights(needed))
         samples = taught(samples, teacher.logits)
     if variant.advised:
+        samples += crossed(samples, variant.seed) if variant.crossed else []
         samples += untagged(drawn, tokens.build(), variant.seed)
         for head in ADVISED:
             teacher_file = teacher_of(head, needed.parent)
-            samples = followed(samples, head, advice(samples, head, teacher_file, "cpu", processes))
+            samples = followed(samples, head, advice(samples, head, teacher_file, *device(processes)))
     trainer.unknown = variant.unknown
     if variant.co_taught:
-        coteach.one_round(trainer, Trainer("cpu", 1, seed=variant.seed + 1), batches(samples, variant.seed))
+        coteach.one_round(trainer, Trainer(*device(1), seed=variant.seed + 1), batches(samples, variant.seed))
     else:
         train.one_round(trainer, batches(samples, variant.seed), 0, 1, 0, None, {})
     return trainer

@@ -71,7 +71,7 @@ def calibrate_toxicity(model: Model, rows: Sequence[Row], limit: int) -> dict[st
         if sample.source in CIVIL:
             clean.extend(sample.texts)
     logits = model.windows(clean, "toxicity")
-    penalty = smallest_penalty(logits)
+    penalty = smallest_penalty(logits, LOWEST_FOR_ALL)
     negative = highest(logits, penalty)
     labelled = [row for source, found in groups.items() if source != "clean_assistant_prompts" for row in found]
     truth = [row.labels[0] for row in labelled]
@@ -86,8 +86,10 @@ def calibrate_toxicity(model: Model, rows: Sequence[Row], limit: int) -> dict[st
     return {"temperature": temperature, "penalty": penalty, "thresholds": thresholds, "clean_texts": len(clean)}
 
 
-def smallest_penalty(harmless: Sequence[Sequence[Logits]]) -> float:
+def smallest_penalty(harmless: Sequence[Sequence[Logits]], lowest: float = 0.0) -> float:
     """The smallest penalty with which at most the share `LONG_TARGET_FPR` of long harmless texts is stopped.
+
+    They are, where a share of `TARGET_FPR` of the short ones would be, and at no probability below *lowest*.
 
     The highest of n windows with an exponential upper tail lies its scale times ln(n) above one window: that is the
     form of the penalty. Its size is not taken from the fitted tail but from what long texts need, because whatever is
@@ -97,6 +99,7 @@ def smallest_penalty(harmless: Sequence[Sequence[Logits]]) -> float:
     long = [text for text in harmless if len(text) >= LONG]
     for penalty in PENALTIES:
         limit = threshold_for([sigmoid(x) for x in highest(short, penalty)[:, 0]], TARGET_FPR) if short else 1.0
+        limit = max(limit, lowest)
         stopped = sum(sigmoid(x) >= limit for x in highest(long, penalty)[:, 0]) if long else 0
         if stopped <= LONG_TARGET_FPR * len(long):
             return penalty

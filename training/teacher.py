@@ -11,7 +11,7 @@ from training.batches import Choose, batches, encode
 from training.sources import Table
 from training.start import weights
 from training.teach import ADVISED, teacher_of
-from training.trainer import SEED, Trainer
+from training.trainer import SEED, Trainer, device
 
 DRAW = SEED + 4  # other rows, in another order, than those that its pupil begins with
 
@@ -23,13 +23,10 @@ def run(work: Path, table: Table, scale: float, processes: int, start: Path | No
     Of long texts, the teacher of attacks reads the windows that stand out to the exported int8 model `start`, otherwise
     those whose wording does.
     """
-    device, processes = ("cuda", 1) if torch.cuda.is_available() else ("cpu", processes)
-    return [_trained(head, work, table, scale, processes, device, start) for head in ADVISED]
+    return [_trained(head, work, table, scale, processes, start) for head in ADVISED]
 
 
-def _trained(
-    head: str, work: Path, table: Table, scale: float, processes: int, device: str, start: Path | None
-) -> Path:
+def _trained(head: str, work: Path, table: Table, scale: float, processes: int, start: Path | None) -> Path:
     target, tokenizer = teacher_of(head, work), tokens.build()
     checkpoint = target.with_suffix(".checkpoint.pt")
     if target.exists():
@@ -38,12 +35,12 @@ def _trained(
     drawn = mixture.draw(rows, mixture.weights(table), 0, DRAW, scale)
     choose: Choose = choice.by_wording
     if start and head == "injection":
-        guard = Trainer(device, processes)
+        guard = Trainer(*device(processes))
         guard.begin(weights(start))
         choose = choice.by_score(train.looked_at(guard, drawn, tokenizer, 0))
         guard.crew.close()
     made = batches(encode(drawn, tokenizer, choose, DRAW), DRAW)
-    trainer, skipped = Trainer(device, processes, mpnet.pretrained, mpnet.RATES), 0
+    trainer, skipped = Trainer(*device(processes), mpnet.pretrained, mpnet.RATES), 0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True, map_location="cpu")
         trainer.load(state["trainer"])

@@ -18,7 +18,7 @@ from training.rows import Attack, Row, read_rows
 from training.sources import Table
 from training.start import weights
 from training.teach import advised
-from training.trainer import CONTINUED, SEED, Trainer
+from training.trainer import CONTINUED, SEED, Trainer, device
 
 SAVE_EVERY = 200
 
@@ -28,8 +28,7 @@ def run(work: Path, table: Table, rounds: int, scale: float, processes: int, sta
 
     `start` is another run's checkpoint, or an exported int8 model, whose weights a new run begins with.
     """
-    cuda = torch.cuda.is_available()
-    trainer = Trainer("cuda" if cuda else "cpu", 1 if cuda else processes)
+    trainer = Trainer(*device(processes))
     read, weight, tokenizer = rows(work), mixture.weights(table), tokens.build()
     checkpoint = work / "checkpoint.pt"
     first, skipped, score = 0, 0, {}

@@ -25,6 +25,11 @@ AVERAGE = 0.998
 NOMINAL = {"injection": 32, "toxicity": 32, "entities": 64}  # rows of a batch whose loss counts once
 
 
+def device(processes: int) -> tuple[str, int]:
+    """Where to train, and in how many processes: the GPU in one if there is one, else the CPU in as many as asked."""
+    return ("cuda", 1) if torch.cuda.is_available() else ("cpu", processes)
+
+
 class Trainer:
     """Model, masters, optimizer and average, as one thing that can be saved."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from scanner_service.inference.word_shapes import Shape
 from training import choice
-from training.batches import IGNORED, Sample, batches, careless, forget, hidden_tags, holding, samples, tag
+from training.batches import IGNORED, Sample, batches, careless, crossed, forget, hidden_tags, holding, samples, tag
 from training.rows import TAGS, Attack, Tagged, Toxic
 from training.tokens import CLS, SEP, UNK, VOCABULARY, shaped, windows
 
@@ -152,3 +152,20 @@ def test_only_rows_with_names_say_how_words_are_written():
     for row in rows:
         made = [next(samples(row, Words(text), choice.by_wording, random.Random(seed))).ids for seed in range(9)]
         assert (max(map(max, made)) > VOCABULARY) == isinstance(row, Tagged)
+
+
+def test_crossed_windows_begin_as_one_and_end_as_another_and_nobody_has_labelled_them():
+    texts = [[*range(1_000, 1_126)], [*range(2_000, 2_030)]]
+    given = [Sample("injection", [CLS, *ids, SEP], [1.0]) for ids in texts] + [Sample("toxicity", [CLS, 5, SEP], [0.0])]
+    lengths = set()
+    for seed in range(50):
+        made = crossed(given, seed)
+        assert [sample.ids[1] for sample in made] == [1_000, 2_000]  # one for each window of attacks, no other
+        for sample in made:
+            assert sample.is_unlabelled
+            assert (sample.ids[0], sample.ids[-1]) == (CLS, SEP)
+            breaks = [(left, right) for left, right in pairwise(sample.ids[1:-1]) if right != left + 1]
+            assert len(breaks) <= 1
+            lengths.add(len(sample.ids))
+    assert max(lengths) <= 128
+    assert len(lengths) > 20

@@ -19,6 +19,11 @@ def test_the_penalty_is_the_first_that_brings_long_texts_down_to_short_ones():
     assert penalty in PENALTIES
 
 
+def test_what_stays_below_the_lowest_threshold_needs_no_penalty():
+    harmless = texts(100, 1, -2.0) + texts(100, 8, -1.0)
+    assert smallest_penalty(harmless, lowest=0.5) == PENALTIES[0] < smallest_penalty(harmless)
+
+
 def test_overconfident_logits_are_cooled_and_calibrated_ones_are_left():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, 20_000)
