@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--licences", default="", help="licence classes to train on, such as P,SA,U")
     parser.add_argument("--hold-out", default="", help="sources never trained on, such as injection/spikee")
     parser.add_argument("--rounds", type=int, default=3, help="passes over a freshly drawn mixture")
-    parser.add_argument("--scale", type=float, default=0.6, help="how many rows a round draws, 1 for all")
+    parser.add_argument("--scale", type=float, default=0.4, help="how many rows a round draws, 1 for all")
     parser.add_argument("--start", type=Path, help="a checkpoint of another run to begin with")
     parser.add_argument("--keep", type=float, default=0.0, help="share of the weights of an .onnx `--start` to export")
     parser.add_argument("--limit", type=int, default=400, help="texts per unseen source and label")
