@@ -43,8 +43,8 @@ def advised(samples: Sequence[Sample], work: Path, number: int, device: str, thr
     """
     The samples of round *number*, with the advice of the teachers that there are below *work*.
 
-    The advice is written there too, and read when the round begins again. Without a teacher of names, windows whose
-    tags nobody knows are left out.
+    The advice is written there too, and read when the round begins again. Windows that nobody has labelled, and no
+    teacher either, are left out.
     """
     made = list(samples)
     for head in ADVISED:
@@ -82,7 +82,7 @@ def _mixed(sample: Sample, said: list[float]) -> list[float]:
 
 
 def _asks(sample: Sample, head: str) -> bool:
-    return sample.is_unlabelled if head == "entities" else sample.head == head
+    return sample.head == head and (head != "entities" or sample.is_unlabelled)
 
 
 def _target(head: str, found: Tensor) -> list[float]:
