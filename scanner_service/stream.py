@@ -124,7 +124,10 @@ class StreamScanner:
         results: Sequence[ScannerResult] = ()
         if self._piecewise:
             scan = await self._scan(self._piecewise, window.text)
-            results = [_in_output(result, window) for result in scan.results]
+            results = [
+                _news(rule, _in_output(result, window), window.done)
+                for rule, result in zip(self._piecewise, scan.results, strict=True)
+            ]
         if any(result.blocks for result in results):
             self._keep(results, window.end)
             return ""
@@ -150,13 +153,13 @@ class StreamScanner:
         return cut
 
     def _keep(self, results: Sequence[ScannerResult], cut: int) -> Sequence[ScannerResult]:
-        """Record *results* with the findings that begin before *cut* and reach behind what is decided."""
+        """Record *results* with the findings that begin before *cut*, and of them what is not decided yet."""
         kept, done = [], self._segments.done
         for rule, result in zip(self._piecewise, results, strict=True):
             findings = [
                 replace(finding, span=Span(max(finding.span.start, done), min(finding.span.end, cut)))
                 for finding in result.findings
-                if finding.span.start < cut and finding.span.end > done
+                if finding.span.start < cut
             ]
             # What is only seen in the margin is judged again when it is seen whole.
             seen = result if findings or not result.findings else rule.judge((), result.duration_ms)
@@ -196,6 +199,17 @@ def _in_output(result: ScannerResult, window: Window) -> ScannerResult:
     """The *result* of a scan of a window's text, with its findings where they are in the output."""
     findings = tuple(replace(finding, span=window.span_in_whole(finding.span)) for finding in result.findings)
     return replace(result, findings=findings)
+
+
+def _news(rule: Rule, result: ScannerResult, done: int) -> ScannerResult:
+    """
+    The *result* of *rule* without the findings that end before *done*.
+
+    What stands there was judged when it was seen whole. A window begins anywhere, and half a word, number or encoded
+    stretch at its beginning may look like something that the output does not hold.
+    """
+    news = [finding for finding in result.findings if finding.span.end > done]
+    return result if len(news) == len(result.findings) else rule.judge(news, result.duration_ms)
 
 
 def _combine(before: ScannerResult | None, now: ScannerResult) -> ScannerResult:
