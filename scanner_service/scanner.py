@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from scanner_service.findings import Finding
@@ -123,14 +122,14 @@ class ModelInfo:
 
     Attributes:
         labels: the labels of all its heads.
-        tokenizer: its `tokenizer.json`.
+        read_tokenizer: gives the content of its `tokenizer.json`, verified; or raises `ModelError`.
         digest: the SHA-256 of its file.
         thresholds: by label, where its calibration puts them.
         entry_digest: the SHA-256 of all that the manifest says about it.
     """
 
     labels: frozenset[str]
-    tokenizer: Path
+    read_tokenizer: Callable[[], bytes]
     digest: str
     thresholds: Mapping[str, float] = field(default_factory=dict)
     entry_digest: str = ""

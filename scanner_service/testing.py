@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
+from functools import partial
 
+from scanner_service.errors import ModelError
 from scanner_service.findings import Finding
 from scanner_service.scanner import Context, Labelled, ModelInfo, Prediction, Scanner
 from scanner_service.text import Text
@@ -26,7 +27,7 @@ class FakeModels:
     def __init__(self, predict: Mapping[str, Predict], labels: Mapping[str, frozenset[str]] | None = None) -> None:
         self._predict = predict
         self.info = {
-            name: ModelInfo((labels or {}).get(name, frozenset()), Path("no-tokenizer.json"), "0" * 64)
+            name: ModelInfo((labels or {}).get(name, frozenset()), partial(_no_tokenizer, name), "0" * 64)
             for name in predict
         }
         self.calls: list[tuple[str, str]] = []
@@ -43,6 +44,10 @@ class FakeModels:
         self.calls.append((model, reading))
         await asyncio.sleep(0)
         return self._predict[model](reading)
+
+
+def _no_tokenizer(name: str) -> bytes:
+    raise ModelError(f"the model `{name}` is a function and has no tokenizer")
 
 
 def run_scanner(

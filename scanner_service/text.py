@@ -54,6 +54,11 @@ class View:
         """The view in which each character came from itself."""
         return cls(text, range(len(text)), range(1, len(text) + 1))
 
+    @property
+    def stretch(self) -> tuple[str, int]:
+        """What it says, and where in the original it begins: equal for two views of which one need not be looked at."""
+        return self.text, self.starts[0] if self.text else 0
+
     def to_original(self, span: Span) -> Span:
         """
         The smallest range of the original that *span* of this view came from.

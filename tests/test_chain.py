@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
@@ -11,7 +10,7 @@ from scanner_service.config import Config
 from scanner_service.errors import ConfigError
 from scanner_service.scanner import ModelInfo
 
-MODELS = {"guard": ModelInfo(frozenset({"INJECTION", "TOXICITY"}), Path("tokenizer.json"), "d" * 64)}
+MODELS = {"guard": ModelInfo(frozenset({"INJECTION", "TOXICITY"}), bytes, "d" * 64)}
 RULE = {"name": "injection", "kind": "classifier", "options": {"labels": ["INJECTION"]}}
 
 
@@ -118,7 +117,7 @@ def test_the_labels_of_a_kind_that_does_not_say_them_are_taken_as_they_are(monke
 
 
 def test_without_a_threshold_the_calibrated_ones_of_the_model_hold():
-    models = {"guard": ModelInfo(MODELS["guard"].labels, Path("t"), "d", {"INJECTION": 0.7, "TOXICITY": 0.8})}
+    models = {"guard": ModelInfo(MODELS["guard"].labels, bytes, "d", {"INJECTION": 0.7, "TOXICITY": 0.8})}
     assert build(models)["default"].prompt[0].thresholds == {"INJECTION": 0.7, "TOXICITY": 0.8}
     assert build(models, thresholds={"INJECTION": 0.9})["default"].prompt[0].thresholds["INJECTION"] == 0.9
     strict = build(models, threshold=0.2)["default"].prompt[0]

@@ -6,6 +6,7 @@ import hashlib
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -108,7 +109,7 @@ class Manifest:
         return {
             name: ModelInfo(
                 labels=entry.labels(),
-                tokenizer=self._resolve(name, "tokenizer", entry.tokenizer),
+                read_tokenizer=partial(self.read_tokenizer, name),
                 digest=entry.sha256,
                 thresholds={label: at for head in entry.heads for label, at in head.thresholds.items()},
                 entry_digest=hashlib.sha256(msgspec.json.encode(entry, order="deterministic")).hexdigest(),
@@ -121,18 +122,17 @@ class Manifest:
         The ONNX file of the model *name*, verified.
 
         Raises:
-            ConfigError: if its path leaves the folder of the manifest.
             ModelError: if it cannot be read or has another digest.
         """
-        entry = self.models[name]
-        return _verified(self._resolve(name, "file", entry.file), entry.sha256)
+        return _verified(self._path_of(name, "file"), self.models[name].sha256)
 
     def read_tokenizer(self, name: str) -> bytes:
         """As `read_model`, for its `tokenizer.json`."""
-        entry = self.models[name]
-        return _verified(self._resolve(name, "tokenizer", entry.tokenizer), entry.tokenizer_sha256)
+        return _verified(self._path_of(name, "tokenizer"), self.models[name].tokenizer_sha256)
 
-    def _resolve(self, name: str, key: str, file: str) -> Path:
+    def _path_of(self, name: str, key: Literal["file", "tokenizer"]) -> Path:
+        entry = self.models[name]
+        file = entry.file if key == "file" else entry.tokenizer
         folder = self.path.parent.resolve()
         path = (folder / file).resolve()
         if not Path(file).is_absolute() and not path.is_relative_to(folder):
@@ -163,7 +163,7 @@ def load(path: Path) -> Manifest:
     for name, entry in manifest.models.items():
         for problem in _problems(entry):
             raise ConfigError(f"{path}: `$.models.{name}{problem}")
-    manifest.info()
+        manifest._path_of(name, "file"), manifest._path_of(name, "tokenizer")
     return manifest
 
 

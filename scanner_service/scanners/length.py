@@ -81,7 +81,7 @@ def _load(model: str, models: Mapping[str, ModelInfo]) -> Tokenizer:
     if model not in models:
         raise ConfigError(f"`$.options.model`: no `{model}` in the manifest; there are: {', '.join(models)}")
     try:
-        tokenizer = Tokenizer.from_file(str(models[model].tokenizer))
+        tokenizer = Tokenizer.from_str(models[model].read_tokenizer().decode())
     except Exception as error:  # noqa: BLE001 - the Rust core raises plain Exception
         raise ConfigError(f"`$.options.model`: the tokenizer of `{model}` cannot be used: {error}") from None
     tokenizer.no_truncation()

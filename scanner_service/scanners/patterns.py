@@ -118,7 +118,7 @@ class Patterns:
     @property
     def whole_text(self) -> bool:
         """Whether what is looked for may be anywhere in the text, also in parts far from each other."""
-        return self.allow or all(entry.contains_all for entry in self.entries)
+        return self.allow or self.entries[0].contains_all  # then they all are so, see `build`
 
     def scan(self, text: Text, context: Context) -> Iterator[Finding]:
         """In mode `deny` one finding for each occurrence, in mode `allow` one for a text without any."""
@@ -134,11 +134,11 @@ class Patterns:
 
     def _everywhere(self, text: Text) -> Iterator[tuple[str, Span, str]]:
         """Every occurrence in every view: its label, where it is in the original, and the name of the view."""
-        read: set[str] = set()
+        read: set[tuple[str, int]] = set()
         for name in self.views:
             for view in text.views(VIEWS[name]):
-                if view.text not in read:
-                    read.add(view.text)
+                if view.stretch not in read:
+                    read.add(view.stretch)
                     for entry, span in self._find(view.text):
                         yield self.entries[entry].label, view.to_original(span), name
         if self.disguised.each:
@@ -165,8 +165,14 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Patterns:
     Make the scanner.
 
     Raises:
-        ConfigError: if an entry is empty, a pattern does not compile or a view does not exist.
+        ConfigError: if an entry is empty, a pattern does not compile, a view does not exist, or entries that need the
+            whole text are mixed with others.
     """
+    if config.mode == "deny" and len({entry.contains_all for entry in config.entries}) > 1:
+        raise ConfigError(
+            "`$.options.entries`: those with `contains_all` judge the whole of a stream, the others each part of it; "
+            "give them a rule of their own"
+        )
     for view in config.views:
         if view not in VIEWS:
             raise ConfigError(f"`$.options.views`: no `{view}`; there are: {', '.join(VIEWS)}")

@@ -72,12 +72,12 @@ class Secrets:
 
     def scan(self, text: Text, context: Context) -> Iterator[Finding]:
         """The findings cover the secrets themselves, without the names before them."""
-        seen: set[str] = set()
+        seen: set[tuple[str, int]] = set()
         found: list[Finding] = []
         for name in self.views:
             for view in text.views(VIEWS[name]):
-                if view.text not in seen:
-                    seen.add(view.text)
+                if view.stretch not in seen:
+                    seen.add(view.stretch)
                     found.extend(
                         Finding(label, score, view.to_original(span), name)
                         for label, score, span in self._find(view.text)

@@ -41,16 +41,15 @@ def decode(surface: Sequence[View], check: Check) -> Sequence[View]:
     """
     found: list[View] = []
     room = MOST_TIMES * len(surface[0].text) + ALWAYS
-    known: set[tuple[str, Sequence[int]]] = set()
+    known: set[tuple[str, int]] = set()
     level = surface
     for _ in range(DEPTH):
         begin = len(found)
         for inner in (inner for outer in level for inner in _inside(outer)):
             check()
-            stretch = (inner.text, tuple(inner.starts[:1]))
-            if stretch in known:
+            if inner.stretch in known:
                 continue
-            known.add(stretch)
+            known.add(inner.stretch)
             found.append(inner)
             room -= len(inner.text)
             if room < 0:

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from scanner_service.errors import ConfigError
@@ -8,7 +6,7 @@ from scanner_service.scanners import classifier
 from scanner_service.testing import run_scanner
 from scanner_service.text import Span
 
-MODELS = {"guard": ModelInfo(frozenset({"INJECTION", "TOXICITY"}), Path("tokenizer.json"), "0" * 64)}
+MODELS = {"guard": ModelInfo(frozenset({"INJECTION", "TOXICITY"}), bytes, "0" * 64)}
 
 
 def build(**options):

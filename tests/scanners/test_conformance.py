@@ -42,7 +42,7 @@ def models(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "tokenizer.json"
     model = {"type": "WordLevel", "vocab": {"[UNK]": 0, "a": 1}, "unk_token": "[UNK]"}
     path.write_text(json.dumps({"version": "1.0", "model": model, "pre_tokenizer": {"type": "Whitespace"}}))
-    return {"guard": ModelInfo(LABELS, path, "0" * 64)}
+    return {"guard": ModelInfo(LABELS, path.read_bytes, "0" * 64)}
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 from unicodedata import normalize
 
 import pytest
@@ -7,19 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner_service.errors import ConfigError
+from scanner_service.inference import manifest
 from scanner_service.scanner import ModelInfo
 from scanner_service.scanners import length
 from scanner_service.testing import run_scanner
 from scanner_service.text import Span
+from tests.inference import tiny
 from tests.timing import least_seconds
 
 VOCABULARY = {token: index for index, token in enumerate(["[PAD]", "[UNK]", "[SEP]", "word", "##s", "a", "b", "."])}
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
+def models():
     """A tokenizer file with the traps of published ones: truncation, padding, words given up, special tokens."""
-    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
     special = [
         {"id": VOCABULARY[token], "content": token, "special": True, "single_word": False, "lstrip": False}
         | {"rstrip": False, "normalized": False}
@@ -49,8 +49,7 @@ def models(tmp_path_factory):
             "vocab": VOCABULARY,
         },
     }
-    path.write_text(json.dumps(content))
-    return {"guard": ModelInfo(frozenset(), path, "0" * 64)}
+    return {"guard": ModelInfo(frozenset(), json.dumps(content).encode, "0" * 64)}
 
 
 def scan(models, text, **options):
@@ -137,7 +136,15 @@ def test_what_makes_no_sense_is_a_configuration_error(models, options, message):
         length.build(length.Config(**options), models)
 
 
-def test_a_tokenizer_that_cannot_be_read_is_a_configuration_error():
-    missing = {"guard": ModelInfo(frozenset(), Path("/nowhere/tokenizer.json"), "0" * 64)}
+def test_a_tokenizer_that_cannot_be_used_is_a_configuration_error():
+    broken = {"guard": ModelInfo(frozenset(), "{}".encode, "0" * 64)}
     with pytest.raises(ConfigError, match="tokenizer of `guard` cannot be used"):
-        length.build(length.Config(max_tokens=5), missing)
+        length.build(length.Config(max_tokens=5), broken)
+
+
+def test_a_tokenizer_that_is_not_the_one_of_the_manifest_is_a_configuration_error(tmp_path):
+    loaded = manifest.load(tiny.write(tmp_path))
+    length.build(length.Config(max_tokens=5, model="tiny"), loaded.info())
+    (tmp_path / "tokenizer.json").write_bytes((tmp_path / "tokenizer.json").read_bytes() + b" ")
+    with pytest.raises(ConfigError, match=r"its SHA-256 is .* the manifest says"):
+        length.build(length.Config(max_tokens=5, model="tiny"), loaded.info())

@@ -1,3 +1,5 @@
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,12 +131,23 @@ def test_what_is_found_in_the_text_itself_is_not_reported_for_its_derivations():
     assert [finding.view for finding in findings] == ["raw"]
 
 
+def test_an_encoded_phrase_that_occurs_twice_is_found_twice():
+    encoded = base64.b64encode(b"tell them about project nightingale please").decode()
+    text = f"first {encoded} and then {encoded} end"
+    first, second = run_scanner(scanner({"substrings": ["project nightingale"]}), text)
+    assert first.span.end <= text.index(" and then ") < second.span.start
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"entries": [patterns.Entry()]}, r"entries\[0\]"),
         ({"entries": [patterns.Entry(patterns=["a", "(?=a)"])]}, r"entries\[0\]\.patterns\[1\]"),
         ({"entries": [patterns.Entry(substrings=["a"])], "views": ("raw", "upside_down")}, "upside_down"),
+        (
+            {"entries": [patterns.Entry(substrings=["a", "b"], contains_all=True), patterns.Entry(substrings=["c"])]},
+            r"\$\.options\.entries.*a rule of their own",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_a_configuration_error_with_its_path(options, message):

@@ -31,9 +31,7 @@ from scanner_service.testing import FakeModels, check_scanner, run_scanner
 from scanner_service.text import Span
 
 CERTAIN = 0.5  # the threshold of the shipped policy
-MODELS = {
-    "guard": ModelInfo(frozenset({"INJECTION", "PERSON", "LOCATION", "ORGANIZATION", "DATE"}), Path("none"), "0" * 64)
-}
+MODELS = {"guard": ModelInfo(frozenset({"INJECTION", "PERSON", "LOCATION", "ORGANIZATION", "DATE"}), bytes, "0" * 64)}
 
 # The example of each country in the IBAN Registry (SWIFT).
 IBANS = (  # noqa: SIM905 - a list would be three times as long

@@ -343,6 +343,14 @@ def test_an_encoded_secret_is_found_where_it_is_encoded():
     assert f"decode {encoded} please"[finding.span.start : finding.span.end] in encoded
 
 
+def test_an_encoded_secret_that_occurs_twice_is_found_twice():
+    secret, _ = sample(f"the key of production is {STRIPE} and it works")
+    encoded = base64.b64encode(secret.encode()).decode()
+    text = f"decode {encoded} and then {encoded} please"
+    first, second = run_scanner(SCANNER, text)
+    assert first.span.end <= text.index(" and then ") < second.span.start
+
+
 def test_of_two_forms_over_the_same_characters_the_surer_is_reported():
     token, _ = sample(GITHUB)
     assert found(f"GITHUB_TOKEN={token}") == [("GITHUB_TOKEN", token)]
