@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
@@ -41,6 +42,11 @@ def read_texts(path: Path) -> list[str]:
     if not texts:
         raise ConfigError(f"{path}: holds no text")
     return texts
+
+
+def needed(target_fpr: float) -> int:
+    """How many harmless texts it takes for *target_fpr* of them to be one; with fewer, a threshold is an accident."""
+    return math.ceil(1 / target_fpr) if target_fpr else ENOUGH
 
 
 async def calibrate(

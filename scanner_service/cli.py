@@ -142,13 +142,15 @@ def _policy(assembly: Assembly, name: str | None) -> Policy:
 
 
 def _calibrate(parsed: argparse.Namespace) -> int:
-    from scanner_service.calibrate import calibrate, read_texts
+    from scanner_service.calibrate import calibrate, needed, read_texts
 
     assembly = assemble(os.environ)
     policy = _policy(assembly, parsed.policy)
     rules = {rule.name: rule for rule in (policy.output if parsed.output else policy.prompt)}
     if parsed.rule not in rules:
         raise ConfigError(f"there is no rule `{parsed.rule}`; there are: {', '.join(rules)}")
+    if not rules[parsed.rule].scanner.needs:
+        raise ConfigError(f"the rule `{parsed.rule}` needs no model: its scores are no probabilities to calibrate")
     direction = "output" if parsed.output else "prompt"
     content = _read(str(parsed.write)) if parsed.write else ""
     if parsed.write:  # what cannot be written is better said before than after all texts
@@ -157,6 +159,11 @@ def _calibrate(parsed: argparse.Namespace) -> int:
     attacks = read_texts(parsed.attacks) if parsed.attacks else []
     chosen = asyncio.run(calibrate(assembly, rules[parsed.rule], benign, attacks, parsed.target_fpr))
     if parsed.write:
+        if len(benign) < (least := needed(parsed.target_fpr)):
+            raise ConfigError(
+                f"nothing is written to {parsed.write}: a share of {parsed.target_fpr:g} needs at least {least} benign "
+                f"texts, and there are {len(benign)}"
+            )
         parsed.write.write_text(with_thresholds(content, policy.name, direction, parsed.rule, chosen), "utf-8")
         print(f"written to {parsed.write}")
     return 0

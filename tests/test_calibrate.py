@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from scanner_service.calibrate import read_texts
+from scanner_service.calibrate import needed, read_texts
 from scanner_service.cli import main
 from scanner_service.config import DEFAULT_CONFIG
 from tests.corpora import benign_document
@@ -26,7 +26,7 @@ def files(tmp_path):
 def test_thresholds_are_chosen_printed_and_written(files, capsys):
     benign, attacks, policy = files
     arguments = ["calibrate", "--benign", str(benign), "--attacks", str(attacks), "--write", str(policy)]
-    assert main(arguments) == 0
+    assert main([*arguments, "--target-fpr", "0.1"]) == 0
     printed = capsys.readouterr().out
     assert "0.00% of " in printed
     assert "100.00% of 2 " in printed
@@ -34,6 +34,23 @@ def test_thresholds_are_chosen_printed_and_written(files, capsys):
     chosen = next(rule["thresholds"] for rule in rules if rule["name"] == "prompt_injection")
     assert f"{chosen['INJECTION']:.6f}" in printed
     assert main(["check", str(policy)]) == 0
+
+
+def test_too_few_texts_change_no_policy_and_are_counted(files, capsys):
+    benign, _, policy = files
+    benign.write_text("Good morning.\nWhen does the library open?\nA recipe for soup, please.", "utf-8")
+    before = policy.read_bytes()
+    assert main(["calibrate", "--benign", str(benign), "--write", str(policy)]) == 2
+    said = capsys.readouterr()
+    assert "INJECTION" in said.out
+    assert "written to" not in said.out
+    assert "a share of 0.005 needs at least 200 benign texts, and there are 3" in said.err
+    assert policy.read_bytes() == before
+
+
+@pytest.mark.parametrize(("target", "least"), [(0.005, 200), (0.003, 334), (0.5, 2), (0.0, 1000)])
+def test_as_many_texts_are_needed_as_make_the_target_one_of_them(target, least):
+    assert needed(target) == least
 
 
 def test_what_cannot_be_written_is_said_before_anything_is_scanned(files, capsys):
@@ -56,6 +73,7 @@ def test_only_line_feeds_part_texts(tmp_path):
     ("arguments", "problem"),
     [
         (["--rule", "nonsense"], "no rule `nonsense`"),
+        (["--rule", "length"], "the rule `length` needs no model"),
         (["--policy", "nonsense"], "no policy `nonsense`"),
         (["--attacks", "nowhere.txt"], "nowhere.txt: cannot be read"),
         (["--write", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
