@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from scanner_service import config, errors, inheritance, registry
+from scanner_service.assembly import assemble
 from scanner_service.audit import event
 from scanner_service.metrics import Metrics
 from scanner_service.sanitizer import Operator
@@ -115,6 +116,14 @@ def test_every_environment_variable_in_the_code_is_documented():
     for path in Path(config.__file__).parent.rglob("*.py"):
         for name in re.findall(r"\b(?:SCANNER|OTEL)_[A-Z_]+\b", path.read_text(encoding="utf-8")):
             assert f"`{name}`" in text, f"{path.name}: {name}"
+
+
+def test_the_first_example_of_a_configuration_finds_names(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text((DOCS / "configuration.md").read_text("utf-8").split("```yaml\n", 1)[1].split("```", 1)[0], "utf-8")
+    built = assemble({"SCANNER_CONFIG": str(path)})
+    (pii,) = (rule.scanner for rule in built.policies["default"].prompt if rule.kind == "pii")
+    assert pii.needs
 
 
 def test_the_example_of_a_kind_runs():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated
@@ -136,7 +136,7 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Pii:
     entities = config.entities
     if entities is None:
         entities = [*DEFAULT_ENTITIES, *(label for label in DEFAULT_MODEL_ENTITIES if label in labels)]
-    _check("entities", entities, sorted(known))
+    _check("entities", entities, sorted(known), "" if config.model else _of_models(entities, known, models))
     analyzer = Analyzer(
         [*_predefined(entities, labels, config), *_listed(config)],
         _requirements(entities, labels, config),
@@ -162,10 +162,17 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Pii:
     )
 
 
-def _check(option: str, names: Sequence[str], known: Sequence[str]) -> None:
+def _check(option: str, names: Sequence[str], known: Sequence[str], more: str = "") -> None:
     for index, name in enumerate(names):
         if name not in known:
-            raise ConfigError(f"`$.options.{option}[{index}]`: no `{name}`; there are: {', '.join(known)}")
+            raise ConfigError(f"`$.options.{option}[{index}]`: no `{name}`{more}; there are: {', '.join(known)}")
+
+
+def _of_models(entities: Sequence[str], known: Collection[str], models: Mapping[str, ModelInfo]) -> str:
+    """What would have the first entity that is not *known*: a model, or nothing."""
+    unknown = next((entity for entity in entities if entity not in known), None)
+    found = [name for name, model in models.items() if unknown in model.labels]
+    return f" without `model: {found[0]}`" if found else ""
 
 
 def _predefined(entities: Sequence[str], labels: frozenset[str], config: Config) -> Iterable[EntityRecognizer]:

@@ -564,8 +564,9 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("options", "where"),
         [
-            ({"entities": ["EMAIL"]}, "`$.options.entities[0]`: no `EMAIL`"),
-            ({"entities": ["PERSON"]}, "`$.options.entities[0]`: no `PERSON`"),
+            ({"entities": ["EMAIL"]}, "`$.options.entities[0]`: no `EMAIL`; there are: "),
+            ({"entities": ["PERSON"]}, "`$.options.entities[0]`: no `PERSON` without `model: guard`; there are: "),
+            ({"entities": ["PERSONS"], "model": "guard"}, "`$.options.entities[0]`: no `PERSONS`; there are: "),
             ({"model": "nobody"}, "`$.options.model`: no `nobody`"),
             ({"regions": ["US", "XX"]}, "`$.options.regions[1]`: no `XX`"),
             ({"languages": ["tlh"]}, "`$.options.languages[0]`: no `tlh`"),
