@@ -148,3 +148,10 @@ def test_a_failure_of_the_fake_scanner_is_the_same_among_many_prompts(status):
 def test_the_choice_about_outages_can_be_tried_with_the_fake_scanner():
     client = FakeScanner({"down": failing(503)}).client(max_retries=0, on_unavailable="allow")
     assert [answer.is_valid for answer in client.analyze_prompts(["down", "hello"])] == [True, True]
+
+
+def test_the_fake_scanner_restores_values_into_json_that_stays_json():
+    client = FakeScanner({"I am": redacted("I am [P_1]", {"[P_1]": 'Ada "Countess"'})}).client()
+    prompt = client.check_prompt("I am")
+    restored = [client.check_output(text, prompt=prompt).sanitized_output for text in ('{"to": "[P_1]"}', "[P_1]!")]
+    assert restored == ['{"to": "Ada \\"Countess\\""}', 'Ada "Countess"!']

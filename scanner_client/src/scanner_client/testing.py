@@ -8,6 +8,7 @@ Public test doubles: `FakeScanner` stands in for the service in your tests.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -121,8 +122,7 @@ class FakeScanner(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         sanitized = text if answer.sanitized is None else answer.sanitized
         sealed = _open(vault)
         if what == "output":
-            for placeholder, value in sealed.items():
-                sanitized = sanitized.replace(placeholder, value)
+            sanitized = _restored(sanitized, sealed)
         said: dict[str, Any] = {
             "is_valid": answer.is_valid,
             "blocked": not answer.is_valid,
@@ -145,6 +145,16 @@ _CODES = {
     503: "overloaded",
     504: "deadline_exceeded",
 }
+
+
+def _restored(text: str, values: Mapping[str, str]) -> str:
+    """*text* with *values* put back; inside JSON they are escaped, as the service does it."""
+    with contextlib.suppress(ValueError):
+        json.loads(text)
+        values = {placeholder: json.dumps(value, ensure_ascii=False)[1:-1] for placeholder, value in values.items()}
+    for placeholder, value in values.items():
+        text = text.replace(placeholder, value)
+    return text
 
 
 def _seal(values: Mapping[str, str]) -> str:

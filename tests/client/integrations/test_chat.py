@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import json
+import re
 
 import pytest
 
@@ -84,7 +86,7 @@ def test_inputs_of_responses_are_asked_about():
         {"type": "function_call_output", "output": "result", "call_id": "1"},
         {"type": "custom_tool_call", "input": "custom", "call_id": "2"},
     ]
-    assert asks(chat.request({"input": items}))[0] == ["part", '{"a": 1}', "result", "custom"]
+    assert asks(chat.request({"input": items}))[0] == ["part", *['{"a": 1}', '{"a": 1}'], "result", "custom"]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_inputs_of_responses_are_asked_about():
 @pytest.mark.parametrize("field", ["messages", "input"])
 def test_texts_are_asked_about_wherever_they_are(item, field):
     asked, safe = asks(chat.request({field: [json.loads(json.dumps(item).replace("TEXT", "some text"))]}))
-    assert set(asked) == {"some text"}
+    assert {text for text in asked if not text.startswith("{")} == {"some text"}
     (safe_item,) = safe[field]
     assert "some text" not in str(safe_item)
     assert str(safe_item).count("SOME TEXT") == str(item).count("TEXT")
@@ -173,6 +175,62 @@ def test_values_with_quotes_are_restored_into_json_that_stays_json(fake):
     assert walks.run(walks.strings("no json [P_1]", is_output=True), client, prompt)[0] == f"no json {VALUE}"
 
 
+REPLACED = [
+    (r'(?<="password": ")[^"]+', "[PASSWORD_1]"),
+    (r"ann@example\.com", "[EMAIL_ADDRESS_1]"),
+    (r"4111111111111111", "[CREDIT_CARD_1]"),
+]
+
+# By what is to be replaced, what stands in its place.
+IN_THE_WHOLE = [
+    ({"password": "hunter2!Xk9", "n": 3}, {"password": "[PASSWORD_1]", "n": 3}),
+    ({"ann@example.com": "to"}, {"[EMAIL_ADDRESS_1]": "to"}),
+    ({"card": 4111111111111111}, {"card": "[CREDIT_CARD_1]"}),
+    ({"a": [{"ann@example.com": "ann@example.com"}]}, {"a": [{"[EMAIL_ADDRESS_1]": "[EMAIL_ADDRESS_1]"}]}),
+    ({"mail": "ann@example.com", "n": 3}, {"mail": "[EMAIL_ADDRESS_1]", "n": 3}),
+    ({"n": 3, "nothing": [None, True, 1.5]}, {"n": 3, "nothing": [None, True, 1.5]}),
+]
+
+
+def whole_answer(text):
+    for pattern, placeholder in REPLACED:
+        text = re.sub(pattern, placeholder, text)
+    return blocked("prompt_injection") if "an attack" in text else redacted(text)
+
+
+@pytest.mark.parametrize(("data", "safe"), IN_THE_WHOLE, ids=str)
+@pytest.mark.parametrize("is_output", [False, True])
+def test_what_is_a_value_only_beside_its_key_or_is_no_string_is_replaced(data, safe, is_output):
+    client = FakeScanner(whole_answer).client()
+    assert json.loads(walks.run(walks.strings(json.dumps(data), is_output=is_output), client)[0]) == safe
+    assert walks.run(walks.data_of(data, is_output=is_output), client)[0] == safe
+    part = {"type": "tool_use", "name": "f", "input": data}
+    assert walks.run(walks.content_of(part, is_output=is_output), client)[0]["input"] == safe
+
+
+def test_a_malicious_key_stops_the_walk():
+    client = FakeScanner(whole_answer).client()
+    for arguments in ({"an attack": 1}, json.dumps({"an attack": 1})):
+        with pytest.raises(MaliciousPrompt):
+            walks.run(walks.content_of({"name": "f", "args": arguments}), client)
+
+
+def test_arguments_that_need_no_second_look_are_asked_about_once():
+    fake = FakeScanner(whole_answer)
+    walks.run(walks.strings('{"a": "b", "n": 1}'), fake.client())
+    assert fake.texts == ['{"a": "b", "n": 1}']
+    walks.run(walks.strings('{"a":"ann@example.com"}'), fake.client())
+    assert fake.texts[1:] == ['{"a":"ann@example.com"}', "ann@example.com"]
+
+
+def test_a_mapping_that_is_replaced_by_something_else_is_refused():
+    client = FakeScanner(lambda text: redacted("gone") if text.startswith("{") else Answer()).client()
+    with pytest.raises(walks.Unscannable):
+        walks.run(walks.data_of({"a": "b"}, is_output=False), client)
+    assert walks.run(walks.strings('{"a": "b"}'), client)[0] == "gone"
+    assert walks.answered(walks.data_of({"a": "b"}, is_output=True), lambda _: "") == {}
+
+
 def test_one_attack_anywhere_stops_the_walk(fake):
     messages = [{"role": "user", "content": "hello"}, {"role": "tool", "content": "an attack"}]
     with pytest.raises(MaliciousPrompt):
@@ -209,9 +267,10 @@ def test_nothing_of_an_answer_goes_around_the_scan():
     )
     choice = Thing(message=message, logprobs=Thing(content=["raw"]))
     asked, _ = asks(chat.answer(Thing(choices=[choice])))
-    assert asked == ["content", "refusal", "thought", "surprise", '{"b": 1}', '{"a": "x"}', "x", "custom"]
+    numbers, texts = ['{"b": 1}', '{"b": 1}'], ['{"a": "x"}', "x", '{"a": "X"}']
+    assert asked == ["content", "refusal", "thought", "surprise", *numbers, *texts, "custom"]
     assert (message.content, message.unheard_of, message.role) == ("CONTENT", "SURPRISE", "assistant")
-    assert function.arguments == '{"a": "X"}'
+    assert function.arguments == '{"A": "X"}'
     assert message.thinking_blocks is None
     assert choice.logprobs is None
 
@@ -248,8 +307,8 @@ def test_whatever_tools_a_response_calls_their_texts_are_asked_about():
 def test_messages_of_anthropic_are_asked_about():
     content = [{"type": "thinking", "thinking": "a b", "signature": "c="}, {"type": "tool_use", "input": {"id": "d"}}]
     asked, safe = asks(chat.answer({"type": "message", "role": "assistant", "content": content}))
-    assert asked == ["a b", "d"]
-    assert safe["content"][1]["input"] == {"id": "D"}
+    assert asked == ["a b", "d", '{"id": "d"}', '{"id": "D"}']
+    assert safe["content"][1]["input"] == {"ID": "D"}
 
 
 def test_the_transcript_of_a_spoken_answer_is_asked_about():
@@ -272,9 +331,9 @@ def test_streamed_calls_of_every_kind_are_asked_about_as_a_whole():
         stream.take(chunk(function_call=Thing(name="f", arguments=piece)))
     asked, chunks = asks(stream.rest())
     deltas = [chunk.choices[0].delta for chunk in chunks]
-    assert asked == ["echo hello", '{"a": "b"}', "b"]
+    assert asked == ["echo hello", '{"a": "b"}', "b", '{"a": "B"}']
     assert [delta.tool_calls[0].custom["input"] for delta in deltas[:2]] == ["ECHO HELLO", ""]
-    assert [delta.function_call.arguments for delta in deltas[2:]] == ['{"a": "B"}', ""]
+    assert [delta.function_call.arguments for delta in deltas[2:]] == ['{"A": "B"}', ""]
 
 
 def test_a_refusal_in_a_stream_waits_and_is_asked_about():
@@ -291,3 +350,11 @@ def test_a_refusal_in_a_stream_waits_and_is_asked_about():
     delta = last.choices[0].delta
     assert (delta.role, delta.refusal, delta.reasoning_content) == ("assistant", "I WON'T", None)
     assert last.choices[0].logprobs is None
+
+
+def test_a_named_tuple_stays_one():
+    point = collections.namedtuple("Point", "name x")("a", 1)
+    asked, safe = asks(walks.leaves({"point": point}, is_output=False))
+    assert asked == ["a"]
+    assert safe["point"] == type(point)("A", 1)
+    assert type(safe["point"]) is type(point)

@@ -132,7 +132,7 @@ def _output(value: Any) -> walks.Walk[Any]:
 def _response(response: Any) -> walks.Walk[Any]:
     """What a model answered an agent, with what was made of its text."""
     response.result = yield from _answers(response.result)
-    response.structured_response = yield from walks.leaves(response.structured_response, is_output=True)
+    response.structured_response = yield from walks.data_of(response.structured_response, is_output=True)
     return response
 
 
@@ -158,7 +158,7 @@ def _message(message: BaseMessage, *, is_output: bool) -> walks.Walk[BaseMessage
     if message.type == "human":
         changes["name"] = yield from walks.content_of(message.name)
     if calls:
-        safe = yield from walks.leaves([call["args"] for call in calls], is_output=is_output)
+        safe = yield from walks.each(walks.data_of(call["args"], is_output=is_output) for call in calls)
         changes["tool_calls"] = [{**call, "args": args} for call, args in zip(calls, safe, strict=True)]
     if broken:
         changes["invalid_tool_calls"] = yield from walks.content_of(broken, is_output=is_output)

@@ -143,7 +143,7 @@ def _part(part: Any) -> walks.Walk[Any]:
     if isinstance(part, ToolResultPart):
         return dataclasses.replace(part, output=(yield from walks.content_of(part.output)))
     if isinstance(part, ToolCallPart):
-        return dataclasses.replace(part, arguments=(yield from walks.leaves(part.arguments, is_output=False)))
+        return dataclasses.replace(part, arguments=(yield from walks.data_of(part.arguments, is_output=False)))
     if isinstance(part, ReasoningPart):
         return dataclasses.replace(part, text=(yield from walks.content_of(part.text)))
     return part
@@ -178,7 +178,7 @@ def _text(event: Any, rest: list[StreamEvent]) -> str:
 def _rest(events: list[StreamEvent], response: Any) -> walks.Walk[list[StreamEvent]]:
     """The *events* that waited, tool calls whole; the calls noted in *response* are changed in place."""
     for call in response._tool_calls:
-        call.arguments = yield from walks.leaves(call.arguments, is_output=True)
+        call.arguments = yield from walks.data_of(call.arguments, is_output=True)
     safe: list[StreamEvent] = []
     arguments: dict[str | None, str] = {}
     for event in events:
