@@ -78,15 +78,26 @@ async def in_task(check: Awaitable[object], call: Callable[[], Any] | Awaitable[
     """
     import asyncio
 
-    answer = asyncio.ensure_future(_begin(call))
+    beginning = _begin(call)
+    answer = asyncio.ensure_future(beginning)
     try:
         await check
     except BaseException:
+        if inspect.getcoroutinestate(beginning) == inspect.CORO_CREATED:
+            _refuse(call)
         answer.cancel()
         await asyncio.wait({answer}, timeout=TIDY_SECONDS)
         await _drop(answer)
         raise
     return await answer  # type: ignore[no-any-return]
+
+
+def _refuse(call: Any) -> None:
+    """End *call*, which no task awaits: a coroutine, or what is at work already, such as a task."""
+    if inspect.iscoroutine(call):
+        call.close()
+    elif inspect.isawaitable(call) and callable(cancel := getattr(call, "cancel", None)):
+        cancel()
 
 
 async def _begin(call: Callable[[], Any] | Awaitable[Any]) -> Any:
