@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from scanner_service import config
 from scanner_service.chain import build_policies
 from scanner_service.config import DEFAULT_CONFIG, Config
+from scanner_service.errors import ConfigError
 from scanner_service.inference import manifest
 from scanner_service.inference.manifest import Manifest
 from scanner_service.inference.pool import ModelPool
@@ -79,4 +81,22 @@ def assemble(environment: Mapping[str, str], models: Manifest | None = None, con
     content = config.read(path) if content is None else content
     loaded = config.load(path, content)
     models = models or manifest.load(Path(environment.get("SCANNER_MODELS") or DEFAULT_MODELS))
-    return Assembly(content, loaded, models, build_policies(loaded, models.info()))
+    try:
+        policies = build_policies(loaded, models.info())
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {_with_path(str(error), loaded, content)}") from None
+    return Assembly(content, loaded, models, policies)
+
+
+_IN_RULE = re.compile(
+    r"policy `(?P<policy>[^`]+)`, (?P<direction>prompt|output), rule `(?P<rule>[^`]+)`: .*", re.DOTALL
+)
+
+
+def _with_path(message: str, loaded: Config, content: bytes) -> str:
+    """What `chain` says of a rule, with the path from the top of the file in place of that from the rule."""
+    named = _IN_RULE.fullmatch(message)
+    if named is None:
+        return message
+    path = config.find_rule(loaded, content, **named.groupdict())
+    return message.replace("`$.", f"`{path}.", 1) if "`$." in message else f"{message} - at `{path}`"

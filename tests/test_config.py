@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from scanner_service import config
+from scanner_service import config, registry
+from scanner_service.assembly import assemble
 from scanner_service.errors import ConfigError
 
 RULE = "{name: one, kind: secrets}"
@@ -77,6 +78,110 @@ def test_an_error_names_the_file_and_the_path_in_it(tmp_path, content, path):
     assert path in str(error.value)
 
 
+def rule(written):
+    return SMALL.replace("kind: secrets", f"kind: secrets, {written}", 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (
+            SMALL + "keys: {ok: {}, app: {requests_per_minut: 2}}\n",
+            "unknown field `requests_per_minut` - at `$.keys.app`",
+        ),
+        (SMALL + "keys: {ok: {}, app: {policies: [Big]}}\n", " - at `$.keys.app.policies[0]`"),
+        (rule("thresholds: {OK: 0.5, CREDIT_CARD: 2}"), " - at `$.policies.default.prompt[0].thresholds.CREDIT_CARD`"),
+        (rule("operators: {OK: mask, A: 1}"), " - at `$.policies.default.prompt[0].operators.A`"),
+        (
+            f"policies: {{ok: {{prompt: [{RULE}], output: [{RULE}]}}, s: {{base: ok, output: [{{name: one, "
+            "thresholds: {A: 0, B: 2}}]}}\n",
+            " - at `$.policies.s.output[0].thresholds.B`",
+        ),
+    ],
+)
+def test_a_key_of_a_mapping_is_named(tmp_path, content, problem):
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        load(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (rule("action: deny"), "action`; there are: block, monitor, redact"),
+        (rule("on_error: stop"), "on_error`; there are: allow, block"),
+        (rule("operator: masc"), "operator`; there are: replace, fake, hash, mask, redact, keep"),
+        (rule("operators: {A: mask, B: masc}"), "operators.B`; there are: replace, fake, hash, mask, redact, keep"),
+        (SMALL + "log_level: loud\n", "`$.log_level`; there are: debug, error, info, warning"),
+        (SMALL + "audit: {to: syslog}\n", "`$.audit.to`; there are: stdout, file, otlp"),
+    ],
+)
+def test_a_word_that_is_none_of_a_few_is_answered_with_those(tmp_path, content, problem):
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, content)
+    assert str(error.value).endswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "problem"),
+    [
+        ("structure", {"types": ["object", "dict"]}, "`$.options.types[1]`; there are: array, boolean, null, number"),
+        (
+            "patterns",
+            {"entries": [{"label": "A", "substrings": ["a"]}], "mode": "refuse"},
+            "`$.options.mode`; there are: allow, deny",
+        ),
+    ],
+)
+def test_nor_is_one_in_the_options_of_a_kind(kind, options, problem):
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        config.options(config.RuleConfig(name="one", kind=kind, options=options), registry.find(kind).Config)
+
+
+RULES = """
+policies:
+  default:
+    prompt: [{{ name: first, kind: secrets }}, {{ name: second, {second} }}]
+    output: [{{ name: only, {only} }}]
+  small:
+    base: default
+    without: [first]
+    prompt: [{{ name: second, {derived} }}]
+"""
+PLAIN = {"second": "kind: secrets", "only": "kind: secrets", "derived": "action: block"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "where", "problem"),
+    [
+        ({"second": "kind: wrod"}, "policy `default`, prompt", " - at `$.policies.default.prompt[1]`"),
+        ({"second": "kind: secrets, options: {label: [JWT]}"}, "policy `default`, prompt", "prompt[1].options`"),
+        (
+            {"second": "kind: secrets, options: {labels: [NONE]}"},
+            "policy `default`, prompt",
+            "prompt[1].options.labels",
+        ),
+        (
+            {"second": "kind: secrets, thresholds: {NONE: 0.5}"},
+            "policy `default`, prompt",
+            "`$.policies.default.prompt[1].thresholds`: no `NONE`",
+        ),
+        (
+            {"only": "kind: pii, options: {entities: [NONE]}"},
+            "policy `default`, output",
+            "`$.policies.default.output[0].options.entities[0]`: no `NONE`",
+        ),
+        ({"derived": "options: {a: 1}"}, "policy `small`, prompt", " - at `$.policies.small.prompt[0].options`"),
+    ],
+)
+def test_what_the_kinds_refuse_is_told_with_file_and_path_too(tmp_path, wrong, where, problem):
+    file = tmp_path / "policy.yaml"
+    file.write_text(RULES.format(**PLAIN | wrong))
+    with pytest.raises(ConfigError) as error:
+        assemble({"SCANNER_CONFIG": str(file)})
+    assert str(error.value).startswith(f"{file}: {where}, rule `")
+    assert problem in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("written", "path"),
     [
@@ -84,7 +189,7 @@ def test_an_error_names_the_file_and_the_path_in_it(tmp_path, content, path):
         ("scan_timeout_seconds: .nan", "$.scan_timeout_seconds"),
         ("body_timeout_seconds: 1.0e+300", "$.body_timeout_seconds"),
         (f"vault_lifetime_seconds: {10**20}", "$.vault_lifetime_seconds"),
-        (f"keys: {{team: {{requests_per_minute: {10**7}}}}}", "$.keys[...].requests_per_minute"),
+        (f"keys: {{team: {{requests_per_minute: {10**7}}}}}", "$.keys.team.requests_per_minute"),
         *((f"limits: {{{field}: {10**20}}}", f"$.limits.{field}") for field in config.Limits.__struct_fields__),
     ],
 )

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scanner_service.assembly import config_path
 from scanner_service.config import Config
 from scanner_service.errors import ConfigError, Unauthorized
 
@@ -60,7 +61,7 @@ class Keys:
         allow_anonymous: whether a request without a credential is served.
 
     Raises:
-        ConfigError: if nobody could call, one key has two names, or a grant is for a key that does not exist.
+        ConfigError: if nobody could call, or one key has two names.
     """
 
     def __init__(
@@ -70,10 +71,6 @@ class Keys:
             raise ConfigError(_NO_KEYS)
         if len({key.digest for key in keys}) < len(keys):
             raise ConfigError("one API key is listed twice")
-        names = {key.name for key in keys} | ({ANONYMOUS} if allow_anonymous else set())
-        for name in grants:
-            if name not in names:
-                raise ConfigError(f"`$.keys.{name}`: no API key has this name; there are: {', '.join(sorted(names))}")
         self._keys = tuple(keys)
         self._grants = dict(grants)
         self._allow_anonymous = allow_anonymous
@@ -89,11 +86,20 @@ class Keys:
             known: whether *config* was served before: then a grant without a key is one whose key has been removed.
 
         Raises:
-            ConfigError: as above, or if a key or a line of the file cannot be used.
+            ConfigError: as above, if a grant is for a key that does not exist, or if a key or a line of the file
+                cannot be used.
         """
         keys = _listed(environment)
         grants = {name: entry.policies for name, entry in config.keys.items()}
-        return cls(keys, _of(keys, grants) if known else grants, allow_anonymous=config.allow_anonymous)
+        names = {key.name for key in keys} | ({ANONYMOUS} if config.allow_anonymous else set())
+        loaded = cls(keys, _of(keys, grants), allow_anonymous=config.allow_anonymous)
+        for name in grants:
+            if not known and name not in names:
+                raise ConfigError(
+                    f"{config_path(environment)}: `$.keys.{name}`: no API key has this name; "
+                    f"there are: {', '.join(sorted(names))}"
+                )
+        return loaded
 
     def still_listed(self, environment: Mapping[str, str]) -> Keys:
         """

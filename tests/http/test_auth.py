@@ -172,7 +172,7 @@ def test_a_key_is_tied_to_policies_by_its_name():
 
 def test_a_grant_for_a_key_that_does_not_exist_is_an_error():
     # With a misspelled name the key would silently keep access to every policy.
-    with pytest.raises(ConfigError, match=r"\$\.keys\.alhpa.*alpha, beta"):
+    with pytest.raises(ConfigError, match=r"default\.yaml: `\$\.keys\.alhpa`: .*alpha, beta"):
         keys(keys={"alhpa": {"policies": ["strict"]}})
 
 
