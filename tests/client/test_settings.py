@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
 import httpx2
@@ -83,10 +84,32 @@ def test_a_host_is_sent_as_it_is_resolved():
     assert split_url("http://[::1]:8000") == ("http://[::1]:8000", None, None)
 
 
-@pytest.mark.parametrize("arguments", [{"timeout": 0}, {"timeout": float("nan")}, {"max_retries": -1}])
-def test_limits_that_are_none_are_refused(arguments):
-    with pytest.raises(ValueError, match="timeout must be over 0"):
-        Client("http://host", **arguments)
+LIMITS = [{"timeout": bad} for bad in (0, -1, float("nan"), float("inf"), "5", None)]
+LIMITS += [{"max_retries": bad} for bad in (-1, -5, 1.5, "2", None)]
+
+
+@pytest.mark.parametrize("limits", LIMITS, ids=str)
+def test_limits_that_are_none_are_refused_by_clients_and_by_every_call(limits):
+    fake = FakeScanner()
+    excusing = {"on_unavailable": "allow"}  # too little time would be an outage
+    with Client("http://localhost") as owner:
+        for call in (
+            lambda: Client("http://host", **limits),
+            lambda: AsyncClient("http://host", **limits),
+            lambda: fake.client(**excusing).check_prompt("text", **limits),
+            lambda: fake.client(**excusing).check_output("text", **limits),
+            lambda: fake.client(**excusing).analyze_prompts(["text"], **limits),
+            lambda: fake.client(**excusing).analyze_many(["text"], **limits),
+            lambda: fake.client(**excusing).shield("text", list, **limits),
+            lambda: fake.client().stream_output(["text"], **limits),
+            lambda: owner.stream_output(["text"], **limits),
+            lambda: fake.async_client().stream_output(["text"], **limits),
+            lambda: asyncio.run(fake.async_client(**excusing).check_prompt("text", **limits)),
+            lambda: asyncio.run(fake.async_client(**excusing).analyze_many(["text"], **limits)),
+        ):
+            with pytest.raises(ValueError, match="timeout must be over 0"):
+                call()
+    assert fake.texts == []
 
 
 def test_certificates_are_read_once(monkeypatch, tmp_path):

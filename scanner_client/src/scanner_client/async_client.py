@@ -130,13 +130,13 @@ class AsyncClient:
         **options: Unpack[Options],
     ) -> AsyncIterator[str]:
         """As `Client.stream_output`."""
+        timeout, _ = self._settings.protocol.limits(options)
         if not self._owned:
-            return self._stream(pieces, prompt, options)
+            return self._stream(pieces, prompt, options, timeout)
         from scanner_client import live
         from scanner_client.exchange import Exchange
 
         exchange = Exchange(self._settings, prompt, options)
-        timeout = options.get("timeout", self._settings.protocol.timeout)
         return live.scan_async(exchange, self._settings, self.usage, pieces, timeout)
 
     async def aclose(self) -> None:
@@ -162,10 +162,13 @@ class AsyncClient:
         return self._pools[loop]
 
     async def _stream(
-        self, pieces: Iterable[str] | AsyncIterable[str], prompt: str | PromptAnalysis, options: Options
+        self,
+        pieces: Iterable[str] | AsyncIterable[str],
+        prompt: str | PromptAnalysis,
+        options: Options,
+        timeout: float,
     ) -> AsyncIterator[str]:
         transcript = streams.Transcript()
-        timeout = options.get("timeout", self._settings.protocol.timeout)
         lines = streams.lines_async(streams.first_line(prompt, options), await streams.begun_async(pieces))
         request = self._settings.request(streams.PATH, lines, streams.headers(options), timeout)
         with self.usage.stream(transcript):

@@ -180,13 +180,13 @@ class Client:
         The timeout begins when all pieces are sent. An injected `http_client` reads the answer only then: all texts
         come at the end.
         """
+        timeout, _ = self._settings.protocol.limits(options)
         if not self._owned:
-            return self._stream(pieces, prompt, options)
+            return self._stream(pieces, prompt, options, timeout)
         from scanner_client import live
         from scanner_client.exchange import Exchange
 
         exchange = Exchange(self._settings, prompt, options)
-        timeout = options.get("timeout", self._settings.protocol.timeout)
         return live.scan(exchange, self._settings, self.usage, pieces, timeout)
 
     def close(self) -> None:
@@ -208,9 +208,10 @@ class Client:
             self._pool = os.getpid(), http
         return http
 
-    def _stream(self, pieces: Iterable[str], prompt: str | PromptAnalysis, options: Options) -> Iterator[str]:
+    def _stream(
+        self, pieces: Iterable[str], prompt: str | PromptAnalysis, options: Options, timeout: float
+    ) -> Iterator[str]:
         transcript = streams.Transcript()
-        timeout = options.get("timeout", self._settings.protocol.timeout)
         lines = streams.lines(streams.first_line(prompt, options), streams.begun(pieces))
         request = self._settings.request(streams.PATH, lines, streams.headers(options), timeout)
         with self.usage.stream(transcript):

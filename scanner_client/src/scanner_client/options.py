@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
@@ -85,6 +86,16 @@ def check(options: Mapping[str, object], known: Any) -> None:
     """
     if unknown := options.keys() - known.__optional_keys__:
         raise TypeError(f"no such option: {', '.join(sorted(unknown))}; there are {', '.join(known.__annotations__)}")
+
+
+def check_limits(timeout: object, max_retries: object) -> None:
+    """
+    Raises:
+        ValueError: one of them is no limit. Calls with such a timeout would all be too late, and may be excused for it.
+    """
+    in_time = isinstance(timeout, (int, float)) and 0 < timeout < math.inf
+    if not in_time or not isinstance(max_retries, int) or max_retries < 0:
+        raise ValueError("timeout must be over 0 and finite, max_retries a whole number, 0 or more")
 
 
 def call_headers(options: Options) -> dict[str, str]:

@@ -16,7 +16,16 @@ from typing import Any, Generic, Literal, TypeVar
 
 from scanner_client import errors, results
 from scanner_client.answers import BatchItem, Lost, Reply, passes, read_answer, read_batch
-from scanner_client.options import Options, PromptOptions, call_headers, check, policy_fields, prompt_fields, text
+from scanner_client.options import (
+    Options,
+    PromptOptions,
+    call_headers,
+    check,
+    check_limits,
+    policy_fields,
+    prompt_fields,
+    text,
+)
 from scanner_client.results import OutputAnalysis, PromptAnalysis
 
 T = TypeVar("T")
@@ -115,6 +124,17 @@ class Protocol:
             answers = [failure] * len(texts)
         return [self._prompt_value(answer, text) for answer, text in zip(answers, texts, strict=True)]
 
+    def limits(self, options: Options) -> tuple[float, int]:
+        """
+        Timeout and retries of a call with *options*.
+
+        Raises:
+            ValueError: one of them is no limit.
+        """
+        timeout, max_retries = options.get("timeout", self.timeout), options.get("max_retries", self.max_retries)
+        check_limits(timeout, max_retries)
+        return timeout, max_retries
+
     def unscanned(self, failure: errors.ScanFailed) -> dict[str, Any] | None:
         """The fields of the analysis that *on_unavailable* puts in the place of *failure*; None if that is raised."""
         if self.on_unavailable == "raise" or not isinstance(failure, errors.Unavailable):
@@ -132,8 +152,7 @@ class Protocol:
         self, path: str, payload: dict[str, object], read: Callable[[dict[str, Any]], T], options: Options
     ) -> Call[T]:
         payload = {**payload, **policy_fields(options)}
-        timeout = options.get("timeout", self.timeout)
-        return Call(path, payload, read, timeout, options.get("max_retries", self.max_retries), call_headers(options))
+        return Call(path, payload, read, *self.limits(options), call_headers(options))
 
 
 def converse(call: Call[T]) -> Flow[T]:

@@ -18,6 +18,7 @@ import httpx2
 from scanner_client._version import __version__
 from scanner_client.answers import Lost
 from scanner_client.errors import InvalidRequest, UnexpectedAnswer
+from scanner_client.options import check_limits
 from scanner_client.protocol import OnUnavailable, Protocol
 
 # A connection that is not made in this time is worth another try; the rest of the call's time is for the answer.
@@ -68,8 +69,7 @@ class Settings:
         """
         if on_unavailable not in ("raise", "block", "allow"):
             raise ValueError('on_unavailable must be "raise", "block" or "allow"')
-        if not timeout > 0 or max_retries < 0:
-            raise ValueError("timeout must be over 0, max_retries 0 or more")
+        check_limits(timeout, max_retries)
         base_url, socket, user = split_url(url or environment("URL") or "")
         key = environment("API_KEY") if api_key is None else api_key
         authorization = f"Basic {user}" if user else f"Bearer {key}" if key else None
