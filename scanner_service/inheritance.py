@@ -88,9 +88,11 @@ def _merge_policy(path: str, policy: dict[Any, Any], whole: Mapping[Any, Any], d
             raise ConfigError(f"`{path}.without[{at}]` names `{name}`, which is no rule of `{asked.base}`")
     own = {key: value for key, value in policy.items() if key not in ("base", "without")}
     chains = {
-        direction: _merge_chain(f"{path}.{direction}", base[direction], getattr(asked, direction), asked.without)
-        for direction in _DIRECTIONS
+        direction: _merge_chain(f"{path}.{direction}", direction, base[direction], asked) for direction in _DIRECTIONS
     }
+    for direction, chain in chains.items():
+        if base[direction] and not chain:
+            raise ConfigError(f"`{path}.without` leaves no rule in `{direction}`")
     return {**own, **chains}
 
 
@@ -101,16 +103,19 @@ def _is_chain(rules: Any) -> bool:
 
 
 def _merge_chain(
-    path: str, base: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]], without: Sequence[str]
+    path: str, direction: str, base: Sequence[dict[str, Any]], asked: DerivedPolicy
 ) -> list[dict[str, Any]]:
-    chain = {rule["name"]: rule for rule in base if rule["name"] not in without}
+    chain = {rule["name"]: rule for rule in base if rule["name"] not in asked.without}
     seen: set[str] = set()
-    for at, rule in enumerate(own):
+    for at, rule in enumerate(getattr(asked, direction)):
         name = rule.get("name")
         if not isinstance(name, str):
             raise ConfigError(f"`{path}[{at}].name`: every rule needs a name")
         if name in seen:
             raise ConfigError(f"`{path}[{at}].name`: `{name}` is taken")
+        if name not in chain and "kind" not in rule:
+            why = "is left out" if name in asked.without else f"is no {direction} rule of `{asked.base}`"
+            raise ConfigError(f"`{path}[{at}]`: `{name}` {why}; a new rule needs a `kind`")
         seen.add(name)
         chain[name] = {**chain.get(name, {}), **rule}
     return list(chain.values())

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import yaml
 
@@ -82,7 +84,7 @@ def test_what_is_merged_is_what_would_have_been_written_in_full(tmp_path):
         ("{base: default, surprise: 1}", "$.policies.strict"),
         ("{base: default, without: [nothing]}", "$.policies.strict.without[0]"),
         ("{base: default, without: keys}", "$.policies.strict.without"),
-        ("{base: default, without: [long, keys, hidden]}", "$.policies.strict.prompt"),
+        ("{base: default, without: [long, keys, hidden]}", "$.policies.strict.without"),
         ("{base: default, prompt: {name: keys}}", "$.policies.strict.prompt"),
         ("{base: default, prompt: [keys]}", "$.policies.strict.prompt[0]"),
         ("{base: default, prompt: [{threshold: 0.5}]}", "$.policies.strict.prompt[0].name"),
@@ -98,6 +100,20 @@ def test_an_error_names_the_policy_and_the_path_as_it_is_written(tmp_path, deriv
         load(tmp_path, derived)
     assert "policy.yaml" in str(error.value)
     assert f"`{path}`" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("derived", "problem"),
+    [
+        ("prompt: [{name: kyes}]", "prompt[0]`: `kyes` is no prompt rule of `default`; a new rule needs a `kind`"),
+        ("output: [{name: hidden}]", "output[0]`: `hidden` is no output rule of `default`; a new rule needs a `kind`"),
+        ("without: [keys], prompt: [{name: keys}]", "prompt[0]`: `keys` is left out; a new rule needs a `kind`"),
+        ("without: [long, keys]", "without` leaves no rule in `output`"),
+    ],
+)
+def test_what_is_missing_in_an_overlay_is_told_in_words_of_the_overlay(tmp_path, derived, problem):
+    with pytest.raises(ConfigError, match=rf": `\$\.policies\.strict\.{re.escape(problem)}$"):
+        load(tmp_path, f"{{base: default, {derived}}}")
 
 
 def test_a_base_with_a_base_is_refused(tmp_path):
