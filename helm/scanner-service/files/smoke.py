@@ -7,9 +7,11 @@ Run by `helm test`, inside the image. Prints each fact that holds and stops at t
 import json
 import os
 import sys
+import time
 import urllib.error
 import urllib.request
 
+PATIENCE = 60  # seconds: pods may be starting, and a new Service is not on every node at once
 PROMPT = {"prompt": "Good morning. When does the library open on Sundays?"}
 
 
@@ -27,6 +29,19 @@ def ask(path, body=None, key=None):
         return error.code, json.load(error)
 
 
+def wait():
+    """What `/readyz` answers once it says yes; what came last, if that takes too long."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            status, answer = ask("/readyz")
+        except (OSError, ValueError) as error:  # nobody listens, or it is not the service that answers
+            status, answer = None, error
+        if status == 200 or time.monotonic() > end:
+            return status, answer
+        time.sleep(1)
+
+
 def expect(fact, holds, answer):
     """Print *fact*, or end the test with *answer*."""
     if not holds:
@@ -38,7 +53,7 @@ def main():
     """Ready, closed to strangers, open to callers."""
     key = os.environ.get("SCANNER_API_KEY")
     everybody = os.environ.get("SCANNER_ALLOWS_EVERYBODY") == "true"
-    status, answer = ask("/readyz")
+    status, answer = wait()
     expect("the service is ready", status == 200, answer)
     if not everybody:
         status, answer = ask("/analyze/prompt", PROMPT, key="not-a-key-of-this-service")
