@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -30,6 +30,23 @@ DEFAULT_BIND = "127.0.0.1:8000"
 _HOST_AND_PORT = re.compile(
     r"(?P<host>[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})"
 )
+# Every variable of ours, with those of the client, which may be set beside them.
+VARIABLES = frozenset(
+    {
+        "SCANNER_API_KEY",
+        "SCANNER_API_KEYS",
+        "SCANNER_API_KEYS_FILE",
+        "SCANNER_AUDIT_KEY",
+        "SCANNER_BIND",
+        "SCANNER_CONFIG",
+        "SCANNER_MODELS",
+        "SCANNER_REDIS_URL",
+        "SCANNER_URL",
+        "SCANNER_VAULT_KEYS",
+        "SCANNER_WORKERS",
+    }
+)
+_OF_KUBERNETES = re.compile(r".*_(SERVICE_HOST|PORT(_.*)?)")  # set in every pod, for a Service called `scanner…`
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
 _VAULT = "SCANNER_VAULT_KEYS"
 
@@ -88,6 +105,12 @@ def read_workers(value: str | None) -> int:
     if re.fullmatch("[0-9]{1,4}", value or "1") is None or int(value or "1") < 1:
         raise ConfigError("SCANNER_WORKERS: not a number from 1 to 9999")
     return int(value or "1")
+
+
+def find_unknown(names: Iterable[str]) -> list[str]:
+    """Those of *names* that look like variables of ours and are none: a misspelt one would do nothing, silently."""
+    ours = (name for name in names if name.startswith("SCANNER_") and not _OF_KUBERNETES.fullmatch(name))
+    return sorted(set(ours) - VARIABLES)
 
 
 def choose_console(loaded: configuration.Config) -> TextIO:
@@ -161,6 +184,8 @@ def on_starting(server: Any) -> None:
     Gunicorn would answer SIGHUP with new workers, and end if those could not use what they read. The workers are asked
     to read it instead, with the signal that gunicorn has for logs to be opened again: ours are not files.
     """
+    for name in find_unknown(os.environ):
+        server.log.warning("%s is no variable of this service, and is ignored", name)
     server.accepted = Accepted() if hasattr(os, "memfd_create") else None
     server.handle_hup = lambda: server.kill_workers(signal.SIGUSR1)
     os.environ.pop(_METRICS, None)  # a folder of somebody else, whose counters are not ours

@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,24 @@ def test_a_folder_for_metrics_that_the_environment_names_is_neither_used_nor_rem
     server.on_exit(arbiter)
     assert (tmp_path / "theirs.db").read_text() == "kept"
     assert ours is None or not Path(ours).exists()
+
+
+def test_a_misspelt_variable_is_named_at_start_and_those_of_kubernetes_are_not(monkeypatch):
+    kubernetes = ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8000_TCP", "PORT_8000_TCP_ADDR"]
+    for name in ["SCANNER_CONFG", *(f"SCANNER_{name}" for name in kubernetes), "SCANNER_A_SERVICE_HOST"]:
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("SCANNER_VAULT_KEYS", "0123456789abcdef")
+    warnings = []
+    log = SimpleNamespace(warning=lambda message, *values: warnings.append(message % values))
+    arbiter = SimpleNamespace(log=log)
+    server.on_starting(arbiter)
+    server.on_exit(arbiter)
+    assert warnings == ["SCANNER_CONFG is no variable of this service, and is ignored"]
+
+
+def test_every_variable_that_the_code_reads_is_known():
+    code = [path.read_text("utf-8") for path in Path(server.__file__).parent.rglob("*.py")]
+    assert {name for text in code for name in re.findall(r"\bSCANNER_[A-Z_]+\b", text)} == server.VARIABLES
 
 
 @pytest.mark.parametrize(("value", "workers"), [(None, 1), ("", 1), ("3", 3)])
