@@ -109,6 +109,7 @@ class Service:
             workers=int(self._environment.get("SCANNER_WORKERS") or 1),
             spans=spans,
         )
+        tasks: list[asyncio.Task[None]] = []
         try:
             await pool.start()
             metrics.show_models({name: model.digest for name, model in pool.info.items()})
@@ -118,11 +119,11 @@ class Service:
                 reloading.watch(),
                 garbage.collect(lambda: not any(pool.queued_windows.values())),
             )
-            tasks = [asyncio.create_task(work) for work in works]
+            tasks += [asyncio.create_task(work) for work in works]
             yield
+        finally:
             for task in tasks:
                 task.cancel()
-        finally:
             await shadows.aclose()
             await pool.aclose()
             engine.close()

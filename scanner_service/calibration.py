@@ -14,7 +14,8 @@ DIGITS = 6  # of a threshold, which is written down and must stop the same texts
 
 def threshold_for(scores: Sequence[float], target_fpr: float) -> float:
     """
-    The lowest threshold of `DIGITS` decimals at or above which at most the share *target_fpr* of *scores* lies.
+    The lowest threshold of `DIGITS` decimals at or above which at most the share *target_fpr* of *scores* lies; 1.0 if
+    more of them than that are 1.0.
 
     Args:
         scores: of harmless texts, 0 to 1, at least one.

@@ -15,6 +15,9 @@ import msgspec
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
+# Ends of lines to some readers, which JSON leaves as they are.
+_LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
+
 # A library may say the same thing this often, in seconds; by the words that it says it with.
 _SELDOM_SECONDS = 60.0
 
@@ -33,7 +36,7 @@ class JsonFormatter(logging.Formatter):
         entry |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info and record.exc_info[0] is not None:
             entry["error"] = record.exc_info[0].__name__  # its message could quote a text
-        return msgspec.json.encode(entry, enc_hook=str).decode()
+        return msgspec.json.encode(entry, enc_hook=str).decode().translate(_LINE_ENDS)
 
 
 def configure(level: str) -> None:

@@ -105,12 +105,23 @@ class StandIns:
         at = 0
         while at < len(text):
             for length in sorted(self._lengths.get(text[at : at + self._beginning], ()), reverse=True):
-                if (fake := text[at : at + length]) in self.values:
-                    yield Mention(fake, Span(at, at + length))
+                span = Span(at, at + length)
+                if (fake := span.of(text)) in self.values and not _goes_on(text, span):
+                    yield Mention(fake, span)
                     at += length
                     break
             else:
                 at += 1
+
+
+def _goes_on(text: str, span: Span) -> bool:
+    """Whether the word or number at *span* begins before it or ends behind it, as `Lake` does in `Lakeside`."""
+    return _joins(text[span.start - 1 : span.start + 1]) or _joins(text[span.end - 1 : span.end + 1])
+
+
+def _joins(pair: str) -> bool:
+    # From Thai on, most scripts are written without spaces between words.
+    return len(pair) == 2 and (pair.isalpha() or pair.isdigit()) and max(pair) < "\u0e00"
 
 
 def _enclosed(match: re.Match[str]) -> Span | None:

@@ -103,12 +103,19 @@ class Reloading:
         """Read the files when they change, until cancelled."""
         while True:
             try:
-                await asyncio.wait_for(self._wanted.wait(), POLL_SECONDS)
-            except TimeoutError:
-                await asyncio.to_thread(self.poll)
-            else:
-                self._wanted.clear()
-                await asyncio.to_thread(self.reload)
+                await self._wait_and_read()
+            except Exception as error:  # noqa: BLE001 - no thread to read in, say: a key must still end, later
+                log_failure(log, "could not look for changes", error)
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _wait_and_read(self) -> None:
+        try:
+            await asyncio.wait_for(self._wanted.wait(), POLL_SECONDS)
+        except TimeoutError:
+            await asyncio.to_thread(self.poll)
+        else:
+            self._wanted.clear()
+            await asyncio.to_thread(self.reload)
 
     def poll(self) -> None:
         """Reload if the files differ from those last read and have stayed the same since the last look."""

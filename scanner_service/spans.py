@@ -6,7 +6,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -27,6 +26,7 @@ from opentelemetry.util.types import AttributeValue
 
 from scanner_service import logs
 from scanner_service.errors import ConfigError
+from scanner_service.release import VERSION
 from scanner_service.stages import Stage
 from scanner_service.trace_parent import TraceParent
 from scanner_service.traces import Outcome, Scanned
@@ -103,7 +103,7 @@ class Trace:
 
 
 def _resource() -> Resource:
-    own = {SERVICE_NAME: NAME, SERVICE_VERSION: version("scanner-service")}
+    own = {SERVICE_NAME: NAME, SERVICE_VERSION: VERSION}
     return Resource.create({**own, **OTELResourceDetector().detect().attributes})  # what the operator says goes
 
 

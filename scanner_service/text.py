@@ -23,10 +23,6 @@ class Span:
     def __len__(self) -> int:
         return self.end - self.start
 
-    def overlaps(self, other: Span) -> bool:
-        """Whether the two share at least one character."""
-        return self.start < other.end and other.start < self.end
-
     def of(self, text: str) -> str:
         """The characters of *text* that the span covers."""
         return text[self.start : self.end]

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from scanner_service.engine import Engine
 from scanner_service.findings import ScannerResult, ScanResult
 from scanner_service.policy import Rule
+from scanner_service.release import VERSION
 from scanner_service.shared import Shared
 from scanner_service.stages import Stopwatch
 from scanner_service.substitutes import Substitutes
@@ -100,7 +101,7 @@ class VerdictCache:
         if not self._entries:
             return await self._engine.scan(rules, text, prompt=prompt, substitutes=substitutes, fail_fast=fail_fast)
         asked = [(rule.name, rule.threshold, sorted(rule.thresholds.items()), sorted(rule.added)) for rule in rules]
-        parts = (scope, asked, text, prompt, fail_fast)
+        parts = (VERSION, scope, asked, text, prompt, fail_fast)  # another release may know more
         watch = Stopwatch()
         large = len(text) + len(prompt or "") > LARGE
         key = await asyncio.to_thread(self._hash, parts) if large else self._hash(parts)

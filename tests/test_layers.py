@@ -13,7 +13,7 @@ ROOT = Path(scanner_service.__file__).parent
 
 # From the bottom up. A module may import from its own layer's lower neighbours and from any layer below.
 LAYERS = [
-    ["errors"],
+    ["errors", "release"],
     ["text", "accepted", "stages", "trace_parent", "garbage", "calibration"],
     ["findings", "views", "linear_regex", "policy_file", "inheritance", "strict_yaml"],
     ["scanner", "placeholders", "segments"],

@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import logging
 from hashlib import sha256
@@ -42,6 +43,25 @@ def counted(reloading, outcome):
     name = f'scanner_policy_reloads_total{{outcome="{outcome}"}} '
     lines = reloading._metrics.expose().decode().splitlines()
     return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+
+def test_trouble_with_one_look_does_not_end_the_watch(reloading, tmp_path, monkeypatch, caplog):
+    looks = []
+
+    def poll():
+        looks.append(None)
+        if len(looks) == 1:
+            raise RuntimeError("can't start new thread")
+
+    async def watch():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(reloading.watch(), 0.2)
+
+    monkeypatch.setattr(reload, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(reloading, "poll", poll)
+    asyncio.run(watch())
+    assert len(looks) > 2
+    assert [line.message for line in caplog.records] == ["could not look for changes"]
 
 
 def test_a_file_that_stays_the_same_is_not_read_again(reloading):

@@ -39,11 +39,6 @@ def test_a_span_cuts_out_its_characters():
     assert len(Span(1, 3)) == 2
 
 
-def test_spans_that_touch_do_not_overlap():
-    assert not Span(0, 2).overlaps(Span(2, 4))
-    assert Span(0, 3).overlaps(Span(2, 4))
-
-
 def test_a_view_needs_a_source_for_each_character():
     with pytest.raises(ValueError, match="one start and one end"):
         View("ab", [0], [1])

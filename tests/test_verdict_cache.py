@@ -112,6 +112,14 @@ def test_an_answer_from_memory_has_only_the_stages_that_it_went_through(rooms):
     assert [stage.name for stage in again.stages] == ["recall", "sanitize"]
 
 
+def test_another_release_scans_again(rooms, monkeypatch):
+    room = rooms()
+    room.say("I am Ada.")
+    monkeypatch.setattr(verdict_cache, "VERSION", "another")
+    room.say("I am Ada.")
+    assert room.calls == 2
+
+
 def test_an_answer_from_memory_has_the_substitutes_of_its_own_conversation(rooms):
     room = rooms()
     room.say("I am Ada.")

@@ -57,6 +57,7 @@ class Audit:
         self._required = required
         self._on_failure = on_failure
         self._waiting: deque[_Entry] = deque()
+        self._in_hand = 0
         self._characters = 0
         self._closing = False
         self._changed = threading.Condition()
@@ -90,7 +91,7 @@ class Audit:
             self._changed.notify()
         await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
         if self._thread.is_alive():
-            log.error("could not record decisions before the end", extra={"lost": len(self._waiting)})
+            log.error("could not record decisions before the end", extra={"lost": self._in_hand + len(self._waiting)})
 
     async def _is_written(self, entry: _Entry) -> bool:
         assert entry.written is not None  # noqa: S101 - for the type checker
@@ -130,6 +131,7 @@ class Audit:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             entries = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_AT_ONCE))]
+            self._in_hand = len(entries)
             self._characters -= sum(len(entry.decision.text) for entry in entries)
             return entries
 

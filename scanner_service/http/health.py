@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from importlib.metadata import version
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
@@ -13,8 +12,7 @@ from starlette.responses import Response
 from scanner_service.http.auth import Keys
 from scanner_service.http.wire import json_response
 from scanner_service.metrics import Metrics
-
-VERSION = version("scanner-service")
+from scanner_service.release import VERSION
 
 
 class Health:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scanner_service.http import wire
-from scanner_service.http.health import VERSION
+from scanner_service.release import VERSION
 
 _REF = "#/components/schemas/{name}"
 

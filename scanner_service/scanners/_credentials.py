@@ -37,6 +37,9 @@ _PUBLIC_KEY = re.compile(r"public[_ -]?key[_ -]?token\W{0,4}$", re.IGNORECASE)
 # What ends in a letter or digit but does not belong to the word after it: an escape of JSON, of an address, of HTML.
 _ESCAPE = re.compile(r"(?:\\[bfnrt]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2})$")
 
+# A word that ends as keys of Stripe and others begin: `task_`, `disk_`.
+_ENDS_A_WORD = re.compile(r"[aeiou][rs]k_$")
+
 # What still belongs to a token that is longer than its form, or that another one follows without a break.
 _REST = re.compile(r"(?:[_-]*[A-Za-z0-9])*")
 
@@ -70,13 +73,19 @@ class Form(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A form, compiled."""
+    """
+    A form, compiled.
+
+    Attributes:
+        distinct: whether its beginning says what it is, whatever stands before it.
+    """
 
     label: str
     pattern: Pattern
     check: Check
     open: bool
     extends: bool
+    distinct: bool
     named: bool
 
     @classmethod
@@ -93,7 +102,15 @@ class Credential:
         if form.names:
             written = f"(?:^|[^A-Za-z])(?i:{'|'.join(form.names)}){GAP}({form.value})"
         return cls(
-            form.label, linear_regex.compile(written), CHECKS[form.check], form.open, form.extends, bool(form.names)
+            form.label,
+            linear_regex.compile(written),
+            CHECKS[form.check],
+            form.open,
+            form.extends,
+            # Otherwise an LLM that is told to put one letter before it hides it. What needs to look random has less of
+            # a prefix: `sk-` also ends `task-`.
+            distinct=form.extends and form.check != "random",
+            named=bool(form.names),
         )
 
     def find(self, text: str) -> Iterator[tuple[float, Span]]:
@@ -115,7 +132,10 @@ class Credential:
 
     def _touches(self, text: str, span: Span) -> bool:
         before, after = text[max(0, span.start - 6) : span.start], text[span.end : span.end + 1]
-        if _is_alphanumeric(before[-1:]) and not _ESCAPE.search(before):
+        if self.distinct:
+            if _ENDS_A_WORD.search(text[max(0, span.start - 1) : span.start + 3]):
+                return True
+        elif _is_alphanumeric(before[-1:]) and not _ESCAPE.search(before):
             return True
         return not self.extends and _is_alphanumeric(after)
 

@@ -38,7 +38,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Options of the kind.
 
     Attributes:
-        labels: look for these alone; for all if there are none.
+        labels: look for these alone, and for credentials of one's own; for all if there are none.
         ignore: do not look for these.
         allow: values that are no secrets, letter for letter.
         allow_patterns: RE2; a value that one of them matches, completely, is no secret.
@@ -111,7 +111,8 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Secrets:
         if view not in VIEWS:
             raise ConfigError(f"`$.options.views`: no `{view}`; there are: {', '.join(VIEWS)}")
     own = [_own(form, f"`$.options.patterns[{index}]`") for index, form in enumerate(config.patterns)]
-    wanted = (set(config.labels) or known) - set(config.ignore)
+    chosen = {*config.labels, *(form.label for form in config.patterns)} if config.labels else known
+    wanted = chosen - set(config.ignore)
     credentials = tuple(credential for credential in (*own, *compiled()) if credential.label in wanted)
     if not credentials:
         raise ConfigError("`$.options`: nothing is left to look for")

@@ -186,7 +186,7 @@ async def test_the_end_does_not_wait_for_ever(decide, monkeypatch, caplog):
     await asyncio.to_thread(world.sink.begun.wait)
     world.audit.note(decide())
     await world.audit.aclose()
-    assert [(line.message, line.lost) for line in caplog.records] == [("could not record decisions before the end", 1)]
+    assert [(line.message, line.lost) for line in caplog.records] == [("could not record decisions before the end", 2)]
     world.sink.go_on.set()
 
 
