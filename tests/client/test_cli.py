@@ -45,7 +45,7 @@ def test_standard_input_is_read(monkeypatch):
 
 def test_a_file_becomes_a_file_of_verdicts(tmp_path, capsys):
     prompts, verdicts = tmp_path / "prompts.jsonl", tmp_path / "verdicts.jsonl"
-    lines = [json.dumps({"prompt": HARMLESS, "id": 1}), json.dumps(ATTACK), "", json.dumps(" ")]
+    lines = [json.dumps({"prompt": HARMLESS, "id": 1}), json.dumps({"text": ATTACK, "label": 1}), "", json.dumps(" ")]
     prompts.write_text("\n".join(lines))
     assert main(["analyze", "--file", str(prompts), "--out", str(verdicts)]) == 1
     harmless, attack, empty = map(json.loads, verdicts.read_text().splitlines())
@@ -77,7 +77,16 @@ def test_the_exit_code_of_a_failure_is_2(tmp_path, monkeypatch, capsys):
     assert main(["analyze", "--url", "http://127.0.0.1:9", "--timeout", "1", "text"]) == 2
     monkeypatch.delenv("SCANNER_URL")
     assert main(["analyze", "text"]) == 2
-    assert "SCANNER_URL" in capsys.readouterr().err
+    assert "pass --url or set SCANNER_URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--max-workers", "--max-requests-per-minute"])
+@pytest.mark.parametrize("value", ["0", "-1", "many"])
+def test_a_number_that_is_none_is_refused_for_one_text_too(option, value, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["analyze", f"{option}={value}", HARMLESS])
+    assert caught.value.code == 2
+    assert "must be a whole number, 1 or more" in capsys.readouterr().err
 
 
 def test_whatever_else_goes_wrong_is_a_failure_in_one_line(monkeypatch, capsys):

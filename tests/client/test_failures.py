@@ -240,13 +240,42 @@ def test_retry_after_may_be_a_date_and_nonsense_is_ignored():
     assert [retry_after(value) for value in ("soon", "-1", "1e9", "٣", "9" * 400, "")] == [None] * 6
 
 
-def test_why_nobody_was_reached_is_told():
-    for call in (
-        lambda: Client("http://127.0.0.1:9", max_retries=0).check_prompt("hello"),
-        lambda: asyncio.run(AsyncClient("http://127.0.0.1:9", max_retries=0).check_prompt("hello")),
+def test_where_and_why_nobody_was_reached_is_told(tmp_path):
+    tcp, socket = "http://user:secret@127.0.0.1:9/secret", f"unix://{tmp_path}/none.sock"
+    for call, told in (
+        (lambda: Client(tcp, max_retries=0).check_prompt("hello"), r"http://127.0.0.1:9: ConnectError: .*refused"),
+        (lambda: list(Client(socket).stream_output(["hello"])), f"{socket}: FileNotFoundError"),
+        (
+            lambda: asyncio.run(AsyncClient(tcp, max_retries=0).check_prompt("hello")),
+            r"http://127.0.0.1:9: ConnectError: .*(refused|failed)",
+        ),
+        (lambda: list(Client(tcp).stream_output(["hello"])), "http://127.0.0.1:9: ConnectionRefusedError"),
+        (lambda: asyncio.run(anext(AsyncClient(tcp).stream_output(["hello"]))), "http://127.0.0.1:9: Connection"),
     ):
-        with pytest.raises(Unavailable, match=r"ConnectError: .*(refused|failed)"):
+        with pytest.raises(Unavailable, match=f" scanner service at {told}") as caught:
             call()
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("key", "told"), [("", True), ("wrong", False)])
+def test_a_client_without_a_key_is_told_so(server, key, told):
+    async def use():
+        async with AsyncClient(server.url, key) as client:
+            await client.check_prompt("text")
+
+    with httpx2.Client() as http, Client(server.url, key) as client:
+        for call in (
+            lambda: client.check_prompt("text"),
+            lambda: asyncio.run(use()),
+            lambda: list(client.stream_output(["text"])),
+            lambda: list(Client(server.url, key, http_client=http).stream_output(["text"])),
+        ):
+            with pytest.raises(Unauthorized) as caught:
+                call()
+            assert ("the client has no key: set SCANNER_API_KEY" in str(caught.value)) is told
+        with pytest.raises(Unauthorized) as caught:
+            Client(server.url, key, headers={"X-API-Key": "mine"}, http_client=http).check_prompt("text")
+        assert "no key" not in str(caught.value)
 
 
 def test_an_error_of_somebody_else_is_not_quoted():

@@ -26,17 +26,19 @@ _MESSAGE_CHARACTERS = 300
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the server answered; the names of headers are in lower case."""
+    """What the server answered; the names of headers are in lower case. *has_key*: whether the client sent one."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    has_key: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """No answer came; *reason* names the kind of loss."""
+    """No answer came from *address*; *reason* names the kind of loss."""
 
+    address: str
     reason: str
     timed_out: bool = False
 
@@ -47,6 +49,8 @@ def failure_of(reply: Reply) -> errors.ScanFailed:
     what = f"the scanner service answered {reply.status}"
     if code:
         what += f" {code}: {message}" if message else f" {code}"
+    if reply.status == 401 and not reply.has_key:
+        what += "; the client has no key: set SCANNER_API_KEY"
     return _class_of(reply.status)(
         what,
         status=reply.status,
@@ -76,7 +80,7 @@ def _class_of(status: int) -> type[errors.ScanFailed]:
 def lost(loss: Lost) -> errors.Unavailable:
     """What it means that no answer came."""
     kind = errors.TimedOut if loss.timed_out else errors.Unavailable
-    return kind(f"no answer from the scanner service: {loss.reason}")
+    return kind(f"no answer from the scanner service at {loss.address}: {loss.reason}")
 
 
 def passes(answer: Reply | Lost | None) -> bool:

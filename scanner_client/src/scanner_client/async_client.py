@@ -14,7 +14,7 @@ from scanner_client.answers import BatchItem, Lost, Reply, failure_of, lost
 from scanner_client.errors import ScanFailed
 from scanner_client.protocol import Flow, OnUnavailable, Pause, Step, as_value, several
 from scanner_client.results import Analysis, OutputAnalysis, PromptAnalysis
-from scanner_client.settings import POOL, Settings, certificates, loss
+from scanner_client.settings import POOL, Settings, certificates
 from scanner_client.usage import Usage
 
 if TYPE_CHECKING:
@@ -176,9 +176,9 @@ class AsyncClient:
                 async with self._http().stream("POST", **request) as response:
                     body = await _in_time(response.aread(), timeout)
             except httpx2.RequestError as error:
-                raise lost(loss(error)) from error
+                raise lost(self._settings.loss(error)) from error
             if response.status_code != 200:
-                raise failure_of(Reply(response.status_code, response.headers, body))
+                raise failure_of(self._settings.reply(response.status_code, response.headers, body))
             for text in transcript.feed(body):
                 yield text
             transcript.close()
@@ -212,8 +212,8 @@ class AsyncClient:
         try:
             response = await _in_time(self._http().post(**request), step.timeout)
         except httpx2.RequestError as error:
-            return loss(error)
-        return Reply(response.status_code, response.headers, response.content)
+            return self._settings.loss(error)
+        return self._settings.reply(response.status_code, response.headers, response.content)
 
 
 async def _in_time(answer: Awaitable[T], seconds: float) -> T:

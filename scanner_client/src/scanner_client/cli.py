@@ -15,6 +15,7 @@ from scanner_client._version import __version__
 from scanner_client.answers import BatchItem
 from scanner_client.client import Client
 from scanner_client.errors import ScanFailed
+from scanner_client.settings import environment
 
 VALID, BLOCKED, FAILED = 0, 1, 2
 
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
+        if not (options.url or environment("URL")):
+            raise ValueError("no URL of the scanner service: pass --url or set SCANNER_URL")  # noqa: TRY301
         with Client(options.url, timeout=options.timeout) as client:
             return _analyze(client, options)
     except (ScanFailed, ValueError, OSError, ImportError) as error:
@@ -43,15 +46,21 @@ def _parser() -> argparse.ArgumentParser:
     analyze = parser.add_subparsers(required=True).add_parser("analyze", help="scan one prompt, or a file of them")
     source = analyze.add_mutually_exclusive_group(required=True)
     source.add_argument("text", nargs="?", help="the prompt; - reads it from standard input")
-    source.add_argument("--file", type=Path, help='lines of JSON: strings, or objects with a "prompt"')
+    source.add_argument("--file", type=Path, help='lines of JSON: strings, or objects with a "prompt" or "text"')
     analyze.add_argument("--out", type=Path, help="write one verdict a line here (default: standard output)")
     analyze.add_argument("--json", action="store_true", help="print the whole answer as JSON")
     analyze.add_argument("--url", help="of the service (default: SCANNER_URL)")
     analyze.add_argument("--policy", help="a policy of the service's configuration")
     analyze.add_argument("--timeout", type=float, default=10.0, help="seconds for each prompt, retries included")
-    analyze.add_argument("--max-workers", type=int, default=8, help="requests at a time")
-    analyze.add_argument("--max-requests-per-minute", type=int, help="needs the extra rate-limit")
+    analyze.add_argument("--max-workers", type=_count, default=8, help="requests at a time")
+    analyze.add_argument("--max-requests-per-minute", type=_count, help="needs the extra rate-limit")
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a whole number, 1 or more")
+    return int(text)
 
 
 def _analyze(client: Client, options: argparse.Namespace) -> int:
@@ -101,9 +110,9 @@ def _prompts(path: Path) -> Iterator[str]:
                 item = json.loads(line)
             except ValueError:
                 raise ValueError(f"{path}:{number}: is not JSON") from None
-            prompt = item.get("prompt") if isinstance(item, dict) else item
+            prompt = item.get("prompt", item.get("text")) if isinstance(item, dict) else item
             if not isinstance(prompt, str):
-                raise ValueError(f'{path}:{number}: is neither a string nor an object with a "prompt"')  # noqa: TRY004
+                raise ValueError(f'{path}:{number}: is neither a string nor an object with a "prompt" or "text"')  # noqa: TRY004
             yield prompt
 
 

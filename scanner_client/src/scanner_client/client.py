@@ -14,7 +14,7 @@ from scanner_client.answers import BatchItem, Lost, Reply, failure_of, lost
 from scanner_client.errors import ScanFailed
 from scanner_client.protocol import Flow, OnUnavailable, Pause, Step, as_value, several
 from scanner_client.results import Analysis, OutputAnalysis, PromptAnalysis
-from scanner_client.settings import POOL, Settings, certificates, loss
+from scanner_client.settings import POOL, Settings, certificates
 from scanner_client.usage import Usage
 
 if TYPE_CHECKING:
@@ -217,9 +217,9 @@ class Client:
         with self.usage.stream(transcript):
             try:
                 with self._http().stream("POST", **request) as response:
-                    reply = _reply(response, time.monotonic() + timeout)
+                    reply = _reply(self._settings, response, time.monotonic() + timeout)
             except httpx2.RequestError as error:
-                raise lost(loss(error)) from error
+                raise lost(self._settings.loss(error)) from error
             if reply.status != 200:
                 raise failure_of(reply)
             yield from transcript.feed(reply.body)
@@ -254,12 +254,12 @@ class Client:
         request = self._settings.request(step.path, step.body, step.headers, step.timeout)
         try:
             with self._http().stream("POST", **request) as response:
-                return _reply(response, deadline)
+                return _reply(self._settings, response, deadline)
         except httpx2.RequestError as error:
-            return loss(error)
+            return self._settings.loss(error)
 
 
-def _reply(response: httpx2.Response, deadline: float) -> Reply:
+def _reply(settings: Settings, response: httpx2.Response, deadline: float) -> Reply:
     """
     The whole of *response*. The timeouts of `httpx2` begin anew with each read, so the clock is looked at in between.
 
@@ -271,7 +271,7 @@ def _reply(response: httpx2.Response, deadline: float) -> Reply:
         pieces.append(piece)
         if time.monotonic() > deadline:
             raise httpx2.ReadTimeout("the answer came too slowly")
-    return Reply(response.status_code, response.headers, b"".join(pieces))
+    return settings.reply(response.status_code, response.headers, b"".join(pieces))
 
 
 def _connect(settings: Settings) -> httpx2.Client:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import h11
 
 from scanner_client import streams
-from scanner_client.answers import Reply, failure_of
+from scanner_client.answers import failure_of
 from scanner_client.errors import TimedOut, Unavailable
 from scanner_client.settings import Settings, certificates
 
@@ -38,6 +38,7 @@ class Exchange:
     """
 
     def __init__(self, settings: Settings, prompt: str | PromptAnalysis, options: Options) -> None:
+        self._settings = settings
         self.url = urlsplit(settings.base_url)
         self.done = False
         self.address = (self.url.hostname or "localhost", self.url.port or (443 if self.url.scheme == "https" else 80))
@@ -98,15 +99,16 @@ class Exchange:
         elif isinstance(event, (h11.EndOfMessage, h11.ConnectionClosed)):
             self.done = True
             if self._reply and self._reply.status_code != 200:
-                raise failure_of(Reply(self._reply.status_code, _texts(self._reply), self._body))
+                reply = self._settings.reply(self._reply.status_code, _texts(self._reply), self._body)
+                raise failure_of(reply)
 
 
 def _texts(reply: h11.Response) -> Mapping[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in reply.headers}
 
 
-def lost(error: BaseException) -> Unavailable:
-    """The failure that *error* of a connection is."""
+def lost(error: BaseException, what: str = "the stream broke off") -> Unavailable:
+    """The failure that *error* of a connection is; *what* it means."""
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
-        return TimedOut("the stream broke off: no answer in time")
-    return Unavailable(f"the stream broke off: {type(error).__name__}")
+        return TimedOut(f"{what}: no answer in time")
+    return Unavailable(f"{what}: {type(error).__name__}")

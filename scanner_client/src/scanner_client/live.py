@@ -11,6 +11,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any
 
 from scanner_client import streams
+from scanner_client.errors import Unavailable
 from scanner_client.exchange import PIECE_BYTES, Exchange, lost
 from scanner_client.settings import CONNECT_SECONDS, Settings
 from scanner_client.usage import Usage
@@ -93,7 +94,11 @@ def _connect(exchange: Exchange, settings: Settings, timeout: float) -> socket.s
         tls = exchange.tls()
         return tls.wrap_socket(connection, server_hostname=exchange.address[0]) if tls else connection
     except OSError as error:
-        raise lost(error) from error
+        raise _unreached(error, settings) from error
+
+
+def _unreached(error: BaseException, settings: Settings) -> Unavailable:
+    return lost(error, f"no connection to the scanner service at {settings.address}")
 
 
 def _connect_unix(path: str, timeout: float) -> socket.socket:
@@ -142,7 +147,7 @@ async def _connect_async(
     try:
         return await asyncio.wait_for(opening, timeout)
     except (OSError, asyncio.TimeoutError) as error:
-        raise lost(error) from error
+        raise _unreached(error, settings) from error
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import httpx2
 
 from scanner_client._version import __version__
-from scanner_client.answers import Lost
+from scanner_client.answers import Lost, Reply
 from scanner_client.errors import InvalidRequest, UnexpectedAnswer
 from scanner_client.options import check_limits
 from scanner_client.protocol import OnUnavailable, Protocol
@@ -89,6 +89,32 @@ class Settings:
             "follow_redirects": False,  # a prompt goes where it was sent, and nowhere else
         }
 
+    @property
+    def address(self) -> str:
+        """Where the service is, for messages: without a path, which may be a secret."""
+        return f"unix://{self.socket}" if self.socket else "://".join(urlsplit(self.base_url)[:2])
+
+    def reply(self, status: int, headers: Mapping[str, str], body: bytes) -> Reply:
+        """An answer to what was sent with these settings."""
+        return Reply(status, headers, body, has_key=not self.headers.keys().isdisjoint(("authorization", "x-api-key")))
+
+    def loss(self, error: httpx2.RequestError) -> Lost:
+        """
+        What *error* of the HTTP library means for the call.
+
+        Raises:
+            InvalidRequest: the request could not even be written.
+            UnexpectedAnswer: an answer came, but its encoding is broken.
+        """
+        name = type(error).__name__
+        if isinstance(error, (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol)):
+            raise InvalidRequest(f"the request can't be sent: {name}") from error
+        if not isinstance(error, httpx2.TransportError):
+            raise UnexpectedAnswer(f"the answer can't be read: {name}") from error
+        if isinstance(error, httpx2.ConnectError):
+            name += f": {error}"  # of the system: nobody has answered, and nothing was said yet
+        return Lost(self.address, name, timed_out=isinstance(error, httpx2.TimeoutException))
+
 
 def certificates() -> ssl.SSLContext:
     """The certificates that are trusted, as `httpx2` finds them."""
@@ -149,21 +175,3 @@ def _checked(base_url: str) -> str:
     urlsplit(base_url).port  # noqa: B018  # raises where it is over 65535
     sent.raw_host.decode().encode("idna")  # raises where a label is empty or too long, as resolving would
     return str(sent).rstrip("/")
-
-
-def loss(error: httpx2.RequestError) -> Lost:
-    """
-    What *error* of the HTTP library means for the call.
-
-    Raises:
-        InvalidRequest: the request could not even be written.
-        UnexpectedAnswer: an answer came, but its encoding is broken.
-    """
-    name = type(error).__name__
-    if isinstance(error, (httpx2.LocalProtocolError, httpx2.UnsupportedProtocol)):
-        raise InvalidRequest(f"the request can't be sent: {name}") from error
-    if not isinstance(error, httpx2.TransportError):
-        raise UnexpectedAnswer(f"the answer can't be read: {name}") from error
-    if isinstance(error, httpx2.ConnectError):
-        name += f": {error}"  # of the system: nobody has answered, and nothing was said yet
-    return Lost(name, timed_out=isinstance(error, httpx2.TimeoutException))
