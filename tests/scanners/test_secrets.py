@@ -126,9 +126,16 @@ def test_a_part_of_a_longer_word_is_no_secret(carrier):
     assert found(carrier.format(sample("dapi{hex:32}")[0])) == []
 
 
-@pytest.mark.parametrize("carrier", ["ta{}", "9{}"])
-def test_a_known_beginning_counts_only_where_a_word_begins(carrier):
-    assert found(carrier.format(sample("sk_test_{alnum:24}")[0])) == []
+@pytest.mark.parametrize("template", ["sk_test_{alnum:24}", "sk-{alnum:48}"])
+def test_the_end_of_a_word_is_no_known_beginning(template):
+    assert found("ta" + sample(template)[0]) == []
+
+
+@pytest.mark.parametrize("before", ["x", "9", "THE", "beforea"])
+@pytest.mark.parametrize("template", [GITHUB, "AIza{alnum:35}", "sk-ant-api03-{word:30}", "xoxb-{digit:12}-{alnum:24}"])
+def test_a_letter_before_a_known_beginning_does_not_hide_it(template, before):
+    secret, _ = sample(template)
+    assert secret in [value for _, value in found(f"It is {before}{secret}, they say")]
 
 
 @pytest.mark.parametrize(
@@ -384,6 +391,8 @@ def test_allowed_values_are_no_secrets():
 def test_credentials_of_ones_own_are_found():
     own = secrets.OwnForm(label="BADGE", pattern=r"badge[:=]\s?([A-Z0-9]{6})")
     assert found("badge: 7QX2LM", build(patterns=[own])) == [("BADGE", "7QX2LM")]
+    assert found("badge: 7QX2LM", build(patterns=[own], labels=["GITHUB_TOKEN"])) == [("BADGE", "7QX2LM")]
+    assert found("badge: 7QX2LM", build(patterns=[own], ignore=["BADGE"])) == []
 
 
 @pytest.mark.parametrize(
@@ -439,3 +448,27 @@ def test_long_values_take_time_in_proportion_to_their_length(prefix, unit):
         return least_seconds(lambda: run_scanner(scanner, text), enough=0.05)
 
     assert seconds(100_000) < max(15 * seconds(10_000), 1.0)
+
+
+LINES = "{base64:64}\n{base64:64}\n{base64:64}\n{base64:20}=="
+CUT_OFF = [
+    f"{{dash}}BEGIN PGP PRIVATE KEY BLOCK{{dash}}\nVersion: GnuPG v2\nComment: of a - test\n\n{LINES}\n=abcd",
+    f"{{dash}}BEGIN RSA PRIVATE KEY{{dash}}\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,{{hex:32}}\n\n{LINES}",
+    "{dash}BEGIN PGP PRIVATE KEY BLOCK{dash}\\nVersion: GnuPG v2\\n\\n{base64:64}\\n{base64:64}\\n=abcd",
+    "> {dash}BEGIN PRIVATE KEY{dash}\n> {base64:64}\n> {base64:64}\n> {base64:30}",
+    "PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none\nComment: a--b\nPublic-Lines: 2\n{base64:64}\n{base64:20}==\n"
+    "Private-Lines: 2\n{base64:64}\n{base64:30}",
+]
+
+
+@pytest.mark.parametrize("template", CUT_OFF)
+def test_a_private_key_that_is_cut_off_is_found_up_to_its_last_line(template):
+    key = sample(template)[0]
+    assert found(f"{key}\nThat is all of it.") == [("PRIVATE_KEY", key.removeprefix("> "))]
+
+
+@pytest.mark.parametrize("kind", ["PRIVATE KEY", "PGP PRIVATE KEY BLOCK"])
+@pytest.mark.parametrize("around", ["`{}`", "{}", "{}\nVersion: any\n", "{}\n\n", "“{}” KEY=value. "])
+def test_a_text_about_private_keys_holds_none(around, kind):
+    marker = around.format(sample(f"{{dash}}BEGIN {kind}{{dash}}")[0])
+    assert found(f"A file that begins with {marker} is a key, and all of its lines are encoded.\n" * 3) == []
