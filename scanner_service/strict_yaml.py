@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from typing import Any
 
@@ -10,6 +11,9 @@ from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
 from scanner_service.errors import ConfigError
+
+_NUMBERS = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
+_IN_ANOTHER_BASE = re.compile(r"[-+]?0[0-9_]|.*:")
 
 
 def load(content: bytes) -> Any:
@@ -36,7 +40,8 @@ def _problem(error: yaml.YAMLError) -> str:
 class _StrictLoader(yaml.SafeLoader):
     """
     Safe YAML that raises nothing but `yaml.YAMLError`, and refuses more: a key that occurs twice, of which the last
-    would win silently, a value that holds itself, and text that cannot be encoded.
+    would win silently, a value that holds itself, text that cannot be encoded, and numbers that YAML 1.1 reads in a
+    base that nobody means: `010` is 8 there, and `10:00` is 600.
     """
 
     def get_single_node(self) -> yaml.Node | None:
@@ -47,6 +52,9 @@ class _StrictLoader(yaml.SafeLoader):
             raise ComposerError(None, None, problem, self.get_mark()) from None
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        if node.tag in _NUMBERS and isinstance(node, yaml.ScalarNode) and _IN_ANOTHER_BASE.match(node.value):
+            problem = "a number in base 8 or 60: write it without a leading 0 and without `:`, or in quotes as a text"
+            raise ConstructorError(None, None, problem, node.start_mark)
         try:
             value = super().construct_object(node, deep=True)  # nothing is left for later, when no place is known
             if isinstance(value, str):

@@ -207,6 +207,8 @@ def test_a_number_that_would_overflow_later_is_refused(tmp_path, written, path):
         ("2021-99-99", "cannot be read as `timestamp`", 10),
         ("!!timestamp secret", "cannot be read as `timestamp`", 10),
         ("!!int secret", "cannot be read as `int`", 10),
+        ("010000", "in base 8 or 60", 10),
+        ("10:00", "in base 8 or 60", 10),
         ("!!int ''", "cannot be read as `int`", 10),
         ("1" * 5000, "cannot be read as `int`", 10),
         ("!!float secret", "cannot be read as `float`", 10),
