@@ -9,7 +9,7 @@ from itertools import chain
 from string import ascii_lowercase
 
 from scanner_service.text import Span, View
-from scanner_service.views.legible import has_token, is_wordy, legible, speaks
+from scanner_service.views.legible import has_token, is_sure, is_whole, is_wordy, legible, speaks
 from scanner_service.views.shape import shape, word_shape
 from scanner_service.views.spacing import close_letters
 
@@ -142,11 +142,17 @@ def _said(plain: str | None) -> str | None:
     return plain if plain and (speaks(plain) or has_token(plain)) else None
 
 
+def _text(data: bytes, *, wordy: bool = True) -> str | None:
+    """What *data* says if it is no chance: its words tell, or, where *wordy* is enough, the letters among its signs."""
+    plain = legible(data)
+    if plain and ((wordy and is_wordy(plain)) or is_sure(plain, data)):
+        return plain
+    return _said(plain)
+
+
 def _hex(written: str) -> str | None:
-    plain = legible(bytes.fromhex("".join(_HEX_PAIR.findall(written))))
-    if plain is None or not is_wordy(plain):
-        return None
-    return _said(plain) if _AMBIGUOUS.search(written) else plain
+    data = bytes.fromhex("".join(_HEX_PAIR.findall(written)))
+    return _text(data, wordy=not _AMBIGUOUS.search(written))
 
 
 def _places(written: str) -> str | None:
@@ -208,14 +214,14 @@ def _base64(written: str) -> str | None:
     digits = written.rstrip("=")
     if len(digits) < _SHORTEST:
         return None
-    if _BASE32.fullmatch(digits) and (plain := legible(_base32_bytes(digits.upper()))) and is_wordy(plain):
+    if _BASE32.fullmatch(digits) and (plain := _text(_base32_bytes(digits.upper()))):
         return plain
     digits = digits.translate(_URL_SAFE)
     found = []
     for shift in range(4):
         data = _base64_bytes(digits[shift:])
-        if (plain := legible(data)) and is_wordy(plain):
-            if data in (plain.encode(), plain.encode("utf-16-le"), plain.encode("utf-16-be")):
+        if plain := _text(data):
+            if is_whole(plain, data):
                 return plain
             found.append(plain)
     # One piece may have shifted another: what is text in part hides nothing that is text in another part.

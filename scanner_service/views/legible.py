@@ -13,6 +13,8 @@ _RUNS = re.compile("[\t\n\r\x20-\x7e\xa0-\ud7ff\uf900-\ufdcf\ufdf0-\ufffc\U00010
 # 16 in a row come once in 8 million.
 _SHORTEST_INSIDE = 16
 _SHORTEST_WHOLE = 2
+# So many bytes are not all printable by chance, whatever share of them is punctuation.
+_SHORTEST_SURE = 24
 _LETTERS = re.compile("[A-Za-z]+")
 # So many words of so many letters do not come about by chance, whatever stands around them.
 _TELLING, _MANY_TELLING = 4, 3
@@ -51,11 +53,23 @@ def is_wordy(text: str) -> bool:
 
 def speaks(text: str) -> bool:
     """Whether most of *text*, or several long words of it, are common English, or it is in another script."""
-    if not text.isascii():
-        return is_wordy(text)
+    if not text.isascii() and is_wordy(text):
+        return True
     common = [len(word) for word in _LETTERS.findall(text) if is_common(word)]
     telling = sum(length >= _TELLING for length in common)
     return telling >= _MANY_TELLING or 2 * sum(common) > len("".join(text.split()))
+
+
+def is_whole(text: str, data: bytes) -> bool:
+    """Whether *text*, which is what is legible in *data*, is all of it."""
+    return data in (text.encode(), text.encode("utf-16-le"), text.encode("utf-16-be"))
+
+
+def is_sure(text: str, data: bytes) -> bool:
+    """Whether *text* is all of *data*, which is too long to be printable by chance, and has a word."""
+    if len(data) < _SHORTEST_SURE or not is_whole(text, data):
+        return False
+    return not text.isascii() or any(len(word) >= _TELLING and is_common(word) for word in _LETTERS.findall(text))
 
 
 def has_token(text: str) -> bool:
