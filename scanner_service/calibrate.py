@@ -33,15 +33,21 @@ def read_texts(path: Path) -> list[str]:
         ConfigError: if it cannot be read, holds no text, or a line of JSON Lines has no `text`.
     """
     try:
-        lines = [line for line in path.read_text("utf-8").split("\n") if line.strip()]
-        texts = [msgspec.json.decode(line, type=_Line).text for line in lines] if path.suffix == ".jsonl" else lines
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {type(error).__name__}") from None
-    except msgspec.DecodeError:
-        raise ConfigError(f"{path}: not JSON Lines with a field `text` in each") from None
-    if not texts:
+        lines = {at: line for at, line in enumerate(path.read_text("utf-8").split("\n"), 1) if line.strip()}
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8") from None
+    if not lines:
         raise ConfigError(f"{path}: holds no text")
-    return texts
+    return [_text(f"{path}:{at}", line) if path.suffix == ".jsonl" else line for at, line in lines.items()]
+
+
+def _text(where: str, line: str) -> str:
+    try:
+        return msgspec.json.decode(line, type=_Line).text
+    except msgspec.DecodeError:
+        raise ConfigError(f"{where}: not an object of JSON with a field `text`") from None
 
 
 def needed(target_fpr: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import secrets
 import sys
@@ -18,6 +19,7 @@ from scanner_service.errors import ConfigError, ScannerServiceError
 from scanner_service.findings import ScanResult
 from scanner_service.policy import Policy, Rule
 from scanner_service.policy_file import with_thresholds
+from scanner_service.release import VERSION
 
 BLOCKED, FAILED = 1, 2
 
@@ -27,6 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         code: int = parsed.run(parsed)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has had enough; what is left would be written at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except ScannerServiceError as error:
         print(f"scanner-service: {error}", file=sys.stderr)
         return FAILED
@@ -37,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scanner-service", description="Scans prompts and outputs of LLMs.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="answer over HTTP; settings are environment variables")
@@ -84,7 +91,9 @@ def _serve(parsed: argparse.Namespace) -> int:
     from scanner_service.audit.record import check
     from scanner_service.http.auth import Keys
     from scanner_service.server import check_addresses, choose_console, read_bind, read_workers
+    from scanner_service.shared import Shared
     from scanner_service.traces import wanted
+    from scanner_service.vault import Vault
 
     assembly = assemble(os.environ)
     made = _make_key(assembly) if parsed.make_key else None
@@ -95,6 +104,9 @@ def _serve(parsed: argparse.Namespace) -> int:
     addresses = read_bind(os.environ.get("SCANNER_BIND"))
     read_workers(os.environ.get("SCANNER_WORKERS"))
     wanted(os.environ)
+    if os.environ.get("SCANNER_VAULT_KEYS"):  # otherwise the server makes one
+        Vault.load(os.environ, assembly.config.vault_lifetime_seconds)
+    Shared.load(os.environ, lambda operation: None)
     check_addresses(addresses)
     if made is not None:
         console = choose_console(assembly.config)
@@ -170,10 +182,10 @@ def _calibrate(parsed: argparse.Namespace) -> int:
 
 
 def _share(value: str) -> float:
-    share = float(value)
-    if not 0 <= share < 1:
-        raise argparse.ArgumentTypeError("a share is at least 0 and under 1")
-    return share
+    with contextlib.suppress(ValueError):
+        if 0 <= float(value) < 1:
+            return float(value)
+    raise argparse.ArgumentTypeError("a share is a number of at least 0 and under 1")
 
 
 async def _scan_once(assembly: Assembly, rules: Sequence[Rule], text: str) -> ScanResult:

@@ -6,6 +6,7 @@ import yaml
 from scanner_service.calibrate import needed, read_texts
 from scanner_service.cli import main
 from scanner_service.config import DEFAULT_CONFIG
+from scanner_service.errors import ConfigError
 from tests.corpora import benign_document
 
 ATTACKS = [
@@ -61,6 +62,21 @@ def test_what_cannot_be_written_is_said_before_anything_is_scanned(files, capsys
     assert "has no rule called `prompt_injection`" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("wrong", ["{}", '{"text": 5}', "secret", '{"text": "\\ud800"}'])
+def test_a_line_without_a_text_is_named_by_its_number(tmp_path, wrong):
+    lines = tmp_path / "texts.jsonl"
+    lines.write_text(f'{{"text": "a"}}\n\n{wrong}\n', "utf-8")
+    with pytest.raises(ConfigError, match=r"texts\.jsonl:3: not an object of JSON with a field `text`$"):
+        read_texts(lines)
+
+
+def test_what_is_no_share_is_said_so(files, capsys):
+    for wrong in ("x", "1", "-0.1", "nan"):
+        with pytest.raises(SystemExit):
+            main(["calibrate", "--benign", str(files[0]), f"--target-fpr={wrong}"])
+        assert "a share is a number of at least 0 and under 1" in capsys.readouterr().err
+
+
 def test_only_line_feeds_part_texts(tmp_path):
     lines, plain = tmp_path / "texts.jsonl", tmp_path / "texts.txt"
     lines.write_text('{"text": "a\u2028b\x85c"}\n\n{"text": "d"}', "utf-8")
@@ -75,7 +91,7 @@ def test_only_line_feeds_part_texts(tmp_path):
         (["--rule", "nonsense"], "no rule `nonsense`"),
         (["--rule", "length"], "the rule `length` needs no model"),
         (["--policy", "nonsense"], "no policy `nonsense`"),
-        (["--attacks", "nowhere.txt"], "nowhere.txt: cannot be read"),
+        (["--attacks", "nowhere.txt"], "nowhere.txt: cannot be read: No such file or directory"),
         (["--write", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
     ],
 )

@@ -1,5 +1,9 @@
 import io
 import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
@@ -86,6 +90,39 @@ def test_check_names_what_is_wrong(run, tmp_path):
     code, _, err = run("check", str(tmp_path / "wrong.yaml"))
     assert code == 2
     assert "wrong.yaml" in err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("SCANNER_VAULT_KEYS", "short", "a secret in SCANNER_VAULT_KEYS is shorter than 16 characters"),
+        ("SCANNER_VAULT_KEYS", ",", "the vault needs at least one secret"),
+        ("SCANNER_REDIS_URL", "foo", "SCANNER_REDIS_URL: not a `redis://`"),
+    ],
+)
+def test_what_workers_could_not_use_is_said_before_there_are_any(run, monkeypatch, variable, value, reason):
+    monkeypatch.setattr("os.execv", lambda *_: pytest.fail("the server was started"))
+    monkeypatch.setenv("SCANNER_API_KEYS", "local=0123456789abcdef")
+    monkeypatch.setenv("SCANNER_BIND", "127.0.0.1:0")
+    monkeypatch.setenv(variable, value)
+    code, _, err = run("serve")
+    assert (code, reason in err) == (2, True)
+
+
+def test_the_version_can_be_had(run, capsys):
+    with pytest.raises(SystemExit) as done:
+        run("--version")
+    assert done.value.code == 0
+    assert capsys.readouterr().out == f"scanner-service {version('scanner-service')}\n"
+
+
+def test_a_reader_who_has_had_enough_is_no_traceback(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "scanner_service", "check"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, cwd=tmp_path, check=False, timeout=60)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (2, b"")
 
 
 def test_a_command_is_needed(run):

@@ -196,15 +196,20 @@ def _from_variable(value: str) -> Iterator[Key]:
                 f"SCANNER_API_KEYS, entry {number}: a name is letters, digits, `.`, `_` and `-`, not `{ANONYMOUS}`"
             )
         if len(key) < MIN_KEY_LENGTH:
-            raise ConfigError(f"SCANNER_API_KEYS, entry {number}: a key has at least {MIN_KEY_LENGTH} characters")
+            raise ConfigError(
+                f"SCANNER_API_KEYS, entry {number}: a key has at least {MIN_KEY_LENGTH} characters "
+                "(what precedes `=` is its name)"
+            )
         yield Key(name, hashlib.sha256(key.encode()).digest())
 
 
 def _from_file(path: Path) -> Iterator[Key]:
     try:
         lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {type(error).__name__}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8") from None
     for number, line in enumerate((line.strip() for line in lines), 1):
         if not line or line.startswith("#"):
             continue

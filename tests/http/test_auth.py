@@ -129,7 +129,7 @@ def test_a_file_holds_hashes(tmp_path):
 @pytest.mark.parametrize(
     ("variable", "message"),
     [
-        ("short", "entry 1: a key has at least 16 characters"),
+        ("short", r"entry 1: a key has at least 16 characters \(what precedes `=` is its name\)"),
         (f"a={ALPHA},b=short", "entry 2: a key has at least 16 characters"),
         (f"my team={ALPHA}", "entry 1: a name is letters"),
         (f"={ALPHA}", "entry 1: a name is letters"),
@@ -160,7 +160,7 @@ def test_no_key_may_be_called_anonymous(tmp_path, by):
 
 
 def test_a_missing_file_is_a_configuration_error(tmp_path):
-    with pytest.raises(ConfigError, match="nowhere: cannot be read"):
+    with pytest.raises(ConfigError, match="nowhere: cannot be read: No such file or directory"):
         keys("", tmp_path / "nowhere")
 
 
