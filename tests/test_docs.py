@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from scanner_service import config, errors, inheritance, registry
-from scanner_service.assembly import assemble
+from scanner_service.assembly import DEFAULT_MODELS, assemble
 from scanner_service.audit import event
+from scanner_service.inference import manifest
 from scanner_service.metrics import Metrics
 from scanner_service.sanitizer import Operator
 
@@ -102,6 +103,13 @@ def test_every_kind_has_a_section_that_names_all_its_options():
         section = text.split(f"\n## {kind}\n", 1)[1].split("\n## ", 1)[0]
         for field in msgspec.structs.fields(registry.find(kind).Config):
             assert f"`{field.name}`" in section, f"{kind}: {field.name}"
+
+
+def test_every_label_that_a_classifier_can_look_for_is_documented():
+    section = (DOCS / "scanners.md").read_text("utf-8").split("\n## classifier\n", 1)[1].split("\n## ", 1)[0]
+    heads = [head for entry in manifest.load(DEFAULT_MODELS).models.values() for head in entry.heads]
+    for label in ["UNINTELLIGIBLE", *(label for head in heads if head.kind == "sequence" for label in head.labels)]:
+        assert f"`{label}`" in section, label
 
 
 def test_every_error_code_is_documented():
