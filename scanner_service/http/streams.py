@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from scanner_service.config import Config
-from scanner_service.errors import CallerGone, ScannerServiceError
+from scanner_service.errors import CallerGone, InvalidRequest, Malformed, ScannerServiceError
 from scanner_service.http import strict_json, verdicts, wire
 from scanner_service.http.auth import Caller
 from scanner_service.http.decisions import recorded
@@ -59,7 +59,8 @@ class Streams:
         with self._on.admission.admit(), self._on.metrics.in_flight.track_inprogress():
             check_media_type(request.headers, NDJSON)
             lines = _lines(request.receive, self._on.config)
-            head = await strict_json.decode_aside(await anext(lines, b""), wire.StreamHead)
+            with _in_line(1):
+                head = await strict_json.decode_aside(await anext(lines, b""), wire.StreamHead)
             policy, scanner = await self._begin(head, served, caller)
             here.policy = policy
             pieces: list[str] = []  # only the audit log needs the whole text
@@ -72,9 +73,12 @@ class Streams:
                 text=lambda: "".join(pieces),
             )
             async with recording as outcome:
+                number = 1
                 async for line in lines:
-                    delta = (await strict_json.decode_aside(line, wire.Delta)).delta
-                    strict_json.check_text(delta, "$.delta", may_be_empty=True)
+                    number += 1
+                    with _in_line(number):
+                        delta = (await strict_json.decode_aside(line, wire.Delta)).delta
+                        strict_json.check_text(delta, "$.delta", may_be_empty=True)
                     if self._on.audit is not None:
                         pieces.append(delta)
                     if text := await scanner.feed(delta):
@@ -140,6 +144,15 @@ class _LineResponse(Response):
 def _start(media_type: str) -> Message:
     headers = [(b"content-type", media_type.encode()), (b"x-accel-buffering", b"no")]
     return {"type": "http.response.start", "status": 200, "headers": headers}
+
+
+@contextmanager
+def _in_line(number: int) -> Iterator[None]:
+    """A block whose errors say which of the lines that are not blank is meant."""
+    try:
+        yield
+    except (InvalidRequest, Malformed) as error:
+        raise type(error)(f"line {number}: {error}") from None
 
 
 def _events_wanted(request: Request) -> bool:

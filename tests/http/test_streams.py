@@ -82,6 +82,13 @@ def test_what_is_wrong_with_the_first_line_is_an_ordinary_error(client, content,
     assert response.json()["is_valid"] is False
 
 
+def test_an_error_says_in_which_line_it_is(client):
+    first = client.post(PATH, content=body({"delta": "hello"}), headers=NDJSON).json()
+    assert first["error"]["message"].startswith("line 1: `$.delta`: unknown field")
+    later = lines_of(post(client, {}, {"delta": "word " * 100}, {"delta": 1}))[-1]
+    assert later["error"]["message"].startswith("line 3: `$.delta`")
+
+
 @pytest.mark.parametrize("line", ['{"delta": 1}', "{", '{"text": "a"}', '{"delta": "\\ud800"}'])
 def test_what_is_wrong_with_a_later_line_is_the_last_line_of_the_answer(client, line):
     content = body({}, {"delta": "word " * 100}) + line.encode() + b"\n"
