@@ -264,7 +264,10 @@ def _find(path: str, content: Any, is_wrong: Callable[[Any], bool]) -> _Steps:
             alone = [
                 (key, _put(content, steps, {key: value})) for key, value in reduce(getitem, steps, content).items()
             ]
-            key, content = next((key, tried) for key, tried in alone if is_wrong(tried))
+            found = next((pair for pair in alone if is_wrong(pair[1])), None)
+            if found is None:  # a mapping that must not be so small: the path ends there
+                break
+            key, content = found
             steps.append(key)
     return steps
 

@@ -1,5 +1,7 @@
 import re
+from typing import Annotated
 
+import msgspec
 import pytest
 
 from scanner_service import config, registry
@@ -135,6 +137,16 @@ def test_a_word_that_is_none_of_a_few_is_answered_with_those(tmp_path, content, 
 def test_nor_is_one_in_the_options_of_a_kind(kind, options, problem):
     with pytest.raises(ConfigError, match=re.escape(problem)):
         config.options(config.RuleConfig(name="one", kind=kind, options=options), registry.find(kind).Config)
+
+
+class Pairs(msgspec.Struct):
+    pairs: Annotated[dict[str, dict[str, int]], msgspec.Meta(min_length=2)]
+
+
+def test_where_no_key_may_stand_alone_the_mapping_is_named():
+    rule = config.RuleConfig(name="one", kind="theirs", options={"pairs": {"a": {}, "b": {"c": "d"}}})
+    with pytest.raises(ConfigError, match=r"got `str` - at `\$\.options\.pairs`$"):
+        config.options(rule, Pairs)
 
 
 RULES = """
