@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import dataclasses
 import inspect
 import re
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import scanner_client
-from scanner_client import AsyncClient, Client, errors
+from scanner_client import AsyncClient, Client, cli, errors
 from scanner_client.compat import llm_guard
 from tests.client.conftest import ATTACK, HARMLESS
 from tests.e2e.conftest import KEY, running
@@ -103,3 +104,15 @@ def test_everything_public_has_a_docstring_and_a_sorted_place():
     for cls in (Client, AsyncClient):
         for name, member in vars(cls).items():
             assert name.startswith("_") or member.__doc__, name
+
+
+def test_arguments_fields_and_options_of_the_command_are_all_named():
+    analyses = (scanner_client.PromptAnalysis, scanner_client.OutputAnalysis)
+    fields = {field.name for analysis in analyses for field in dataclasses.fields(analysis)}
+    arguments = {*inspect.signature(AsyncClient).parameters}
+    for name in fields | {"triggered"}:
+        assert f"`{name}`" in README, name
+    for name in arguments:
+        assert re.search(rf"\b{name}\b", README), name
+    for option in set(re.findall(r'"(--[a-z-]+)"', inspect.getsource(cli._parser))) - {"--version"}:
+        assert option in README, option

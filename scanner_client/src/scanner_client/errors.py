@@ -128,7 +128,7 @@ class Forbidden(ScanFailed):
 
 
 class InvalidRequest(ScanFailed):
-    """The service refused the request as it is: too large, a wrong field, a wrong address."""
+    """The service refused the request as it is: too large, a wrong field, a wrong path."""
 
 
 class UnexpectedAnswer(ScanFailed):
