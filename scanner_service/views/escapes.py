@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import unescape
 from itertools import pairwise
+from string import punctuation
 from unicodedata import lookup
 from urllib.parse import unquote_to_bytes
 
@@ -34,6 +35,16 @@ _NOT_HEX = re.compile(r"[^0-9A-Fa-f]+")
 _INVISIBLE = members(INVISIBLE)
 # Percent-encoded spaces and signs are ordinary in an address; so many of them may be a sentence.
 _SENTENCE = 3
+# Signs that nothing requires to be escaped: those that HTML and encoders of JSON escape as a rule are none.
+_SIGNS = frozenset(punctuation + " ").difference("&<>\"'=")
+# Between the quotes around a name and those around its value.
+_NAMES = re.compile(r"\s{0,4}[:=]\s{0,4}")
+# The start of a value that is no name and no address: small letters, digits, and capitals or signs.
+_VALUE_PART = r"[^\s\"'<>&\\/:]"
+_VALUE = re.compile(
+    rf"(?={_VALUE_PART}{{0,64}}[a-z])(?={_VALUE_PART}{{0,64}}[0-9])(?={_VALUE_PART}{{0,64}}[A-Z!@#$%^*?~+])"
+    rf"{_VALUE_PART}{{8}}"
+)
 
 
 def unescape_stretches(view: View) -> Iterator[View]:
@@ -41,7 +52,8 @@ def unescape_stretches(view: View) -> Iterator[View]:
     Each stretch of *view* that holds escapes, with the characters in their place.
 
     A stretch counts if it writes letters or digits as escapes, which nothing requires of English, or invisible
-    characters inside a word; or at least three percent-encoded characters of any kind, or words on lines of their own.
+    characters inside a word; or at least three characters of any kind in percent-encoding, or signs that HTML and JSON
+    write as they are, or words alone between spaces or line breaks; or the quotes that make a value one.
     Bytes that are no UTF-8 stay as they are written.
     """
     text = view.text
@@ -50,7 +62,7 @@ def unescape_stretches(view: View) -> Iterator[View]:
     edits = [(Span(*match.span()), plain) for match in _ESCAPE.finditer(text) if (plain := _read(match))]
     for group in neighbours(edits):
         telling = any(_is_telling(text, span, plain) for span, plain in group)
-        if telling or max(_percents(text, group), _breaks(text, group)) >= _SENTENCE:
+        if telling or max(_signs(text, group), _spaces(text, group)) >= _SENTENCE or _names_value(text, group):
             yield in_context(view, group)
 
 
@@ -62,16 +74,26 @@ def _parts_letters(text: str, span: Span) -> bool:
     return span.start > 0 and text[span.start - 1].isalpha() and text[span.end : span.end + 1].isalpha()
 
 
-def _percents(text: str, edits: Sequence[Edit]) -> int:
-    return sum(len(span) // 3 for span, _ in edits if text[span.start] == "%")
-
-
-def _breaks(text: str, edits: Sequence[Edit]) -> int:
-    """Words that stand alone between two line breaks: lines of several words are read well enough as they are."""
+def _signs(text: str, edits: Sequence[Edit]) -> int:
     return sum(
-        before == after == "\n" and is_common(text[one.end : two.start])
+        len(span) // 3 if text[span.start] == "%" else sum(map(_SIGNS.__contains__, plain)) for span, plain in edits
+    )
+
+
+def _spaces(text: str, edits: Sequence[Edit]) -> int:
+    """Words that stand alone between two spaces or line breaks: several words are read well enough as they are."""
+    return sum(
+        before == after and before.isspace() and is_common(text[one.end : two.start])
         for (one, before), (two, after) in pairwise(edits)
     )
+
+
+def _names_value(text: str, edits: Sequence[Edit]) -> bool:
+    """Whether quotes around a value and its name are escaped, or the sign before what looks like a password."""
+    return any(
+        before[-1] == after[0] in ("'", '"') and _NAMES.fullmatch(text, one.end, two.start)
+        for (one, before), (two, after) in pairwise(edits)
+    ) or any(plain[-1] in "\"':=" and text[span.start] != "%" and _VALUE.match(text, span.end) for span, plain in edits)
 
 
 def _read(match: re.Match[str]) -> str:
