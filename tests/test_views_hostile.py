@@ -42,6 +42,7 @@ UNITS = [
     "a|", "a*", "[b]", "[b", "a[](x", "a/*", "a/*a", "}\\textbf{a", "\\textbf{", "a\"; s += \"", "a' , '", "a''", "a🙂",
     "a=\n", "&amp;", "&amp;#65;", "a&shy;", "\\N{A", "\\N{DIGIT ONE}", "\\n", "a\\nall", "%u0041", "\\x{41}",
     "\\000041", "\\41", "0b", "0b0100 ", "0100 ", "1001001 ", "0o101 ", "101 ", "41|", "41', '", "9-7-14 ", "1, ",
+    "chr(0x41)+", "chr( ", "(char)65", "char", "&#0", "&#x0", "\\u{0", "\\N{a", "&quot;:", "&quot;a1",
     "⠁", "⠁ ", "echo ", "echo-", "Echo / ", "aGVsbG8+\"", "aGVsbG9\n> ", "ɐɯǝʇsʎs ʇdɯoɹd ", "a', '",
 ]  # fmt: skip
 HOSTILE = {repr(unit): (unit * LENGTH)[:LENGTH] for unit in UNITS} | {

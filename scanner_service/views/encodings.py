@@ -7,9 +7,10 @@ from base64 import b32decode, b64decode
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from string import ascii_lowercase
+from sys import maxunicode
 
 from scanner_service.text import Span, View
-from scanner_service.views.legible import has_token, is_sure, is_whole, is_wordy, legible, speaks
+from scanner_service.views.legible import has_token, is_sure, is_whole, is_wordy, legible, legible_part, speaks
 from scanner_service.views.shape import shape, word_shape
 from scanner_service.views.spacing import close_letters
 
@@ -43,7 +44,15 @@ _BITS = re.compile(r"(?:0[bB])?([01]+)")
 _DECIMAL = re.compile(rf"(?<![0-9])(?:(?:0[oO])?[0-9]{{2,3}}{_SEPARATOR}{{1,4}}+){{7,}}+(?:0[oO])?[0-9]{{0,3}}")
 _PLACES = re.compile(r"(?<![0-9A-Za-z.])(?:[1-9][0-9]?[-\s,/|]{1,3}+){7,}+(?:[1-9][0-9]?(?![0-9A-Za-z]))?")
 _NUMBER = re.compile("[0-9]+")
-_CALLS = re.compile(r"(?:\bchr\([0-9]{2,3}\)[\s,;.+&|]{0,6}+){7,}+", re.IGNORECASE)
+_CODE = "(?:0x|&h)[0-9a-f]{1,8}|0o[0-7]{1,8}|[0-9]{1,8}"
+# `chr(73)` of Python, PHP and Basic, `CHAR(73)` of SQL, `String.fromCharCode(73)`, `(char)73`.
+_CALL = (
+    r"(?:\b(?:string\.from(?:charcode|codepoint)|n?char|(?:uni)?chr[wb]?)\s{0,4}\(|\(?char\))"
+    rf"\s{{0,4}}(?:{_CODE})&?\s{{0,4}}\)?"
+)
+_CALLS = re.compile(rf"{_CALL}(?:[\s,;.+&|_\"'()]{{0,12}}+{_CALL}){{6,}}+", re.IGNORECASE)
+_FEWEST_CALLS = 7
+_CALLED = re.compile(rf"[(\s)]({_CODE})", re.IGNORECASE)
 _MORSE = re.compile(r"(?<![^\s/|])(?:[.·•_–—−-]{1,6}+[ /|\n]{1,5}+){5,}+[.·•_–—−-]{0,6}+")
 _MORSE_LETTER = re.compile(r"([.-]+)|([ ]{2,}|[ ]*[/|\n][ ]*)")
 _MORSE_SIGNS = str.maketrans("·•_–—−", "..----")
@@ -94,8 +103,8 @@ def _numbers(text: str) -> Iterator[tuple[Span, str]]:
     if sum(map(words.count, _CODE_SHAPES)) >= _FEWEST_CODES:
         yield from _matches(_DECIMAL, _decimal, text)
         yield from _matches(_PLACES, _places, text)
-    if "hr(" in text or "HR(" in text:
-        yield from _matches(_CALLS, _decimal, text)
+    if text.count("(") >= _FEWEST_CALLS and any(name in text.lower() for name in ("chr", "char")):
+        yield from _matches(_CALLS, _calls, text)
     if is_long or b"0a00" in words or any(pairs in solid for pairs in _PAIR_SHAPES):
         yield from _matches(_HEX, _hex, text)
     if is_long or sum(map(outline.count, _HUMP_SHAPES)) >= _FEWEST_HUMPS:
@@ -135,6 +144,19 @@ def _decimal(written: str) -> str | None:
     if plain is None and all(map(_OCTAL.fullmatch, codes)):
         return _said(legible(bytes(int(code, 8) for code in codes)))
     return plain
+
+
+def _calls(written: str) -> str | None:
+    codes = [_number(code) for code in _CALLED.findall(written)]
+    if max(codes) < 256:
+        return _said(legible(bytes(codes)))
+    return _said(legible_part("".join(chr(code) for code in codes if code <= maxunicode)))
+
+
+def _number(code: str) -> int:
+    """The number that a program writes as *code*."""
+    code = code.lower().replace("&h", "0x")
+    return int(code, 0 if code[1:2] in ("x", "o") else 10)
 
 
 def _said(plain: str | None) -> str | None:

@@ -21,11 +21,11 @@ _ESCAPE = re.compile(
     rf"(?=[%&\\=]|[uU]\+)(?:"
     rf"(?P<percent>(?:%{_HEX}{{2}})++)"
     # `&amp;#65;` is what an entity becomes that is written as an entity once more.
-    rf"|(?P<entity>&(?:amp;){{0,8}}(?:\#[0-9]{{1,7}}+;?|\#[xX]{_HEX}{{1,6}}+;?|[A-Za-z][A-Za-z0-9]{{1,31}}+;))"
+    rf"|(?P<entity>&(?:amp;){{0,8}}(?:\#[0-9]++;?|\#[xX]{_HEX}++;?|[A-Za-z][A-Za-z0-9]{{1,31}}+;))"
     rf"|(?P<bytes>(?:\\x{_HEX}{{2}})++|(?:={_HEX}{{2}}){{3,}}+)"
     rf"|(?P<utf16>(?:[\\%]u{_HEX}{{4}})++)"
-    rf"|(?P<point>\\[ux]\{{{_HEX}{{1,6}}\}}|\\U{_HEX}{{8}}|[uU]\+{_HEX}{{4,6}}+|\\00{_HEX}{{4}}(?!{_HEX}))"
-    r"|(?P<name>\\N\{[A-Z][A-Z0-9 -]{1,80}\})"
+    rf"|(?P<point>\\(?:[ux]\{{|N\{{[uU]\+){_HEX}{{1,64}}\}}|\\U{_HEX}{{8}}|[uU]\+{_HEX}{{4,6}}+|\\00{_HEX}{{4}}(?!{_HEX}))"
+    r"|(?P<name>\\N\{[A-Za-z][A-Za-z0-9 -]{1,80}\})"
     r"|(?P<octal>(?:\\[0-7]{2,3}+)++)"
     r"|(?P<space>(?:\\[nrt])++))",
     re.VERBOSE,
