@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from scanner_service import config
-from scanner_service.chain import build_policies
+from scanner_service.chain import RuleError, build_policies
 from scanner_service.config import DEFAULT_CONFIG, Config
 from scanner_service.errors import ConfigError
 from scanner_service.inference import manifest
@@ -83,20 +82,11 @@ def assemble(environment: Mapping[str, str], models: Manifest | None = None, con
     models = models or manifest.load(Path(environment.get("SCANNER_MODELS") or DEFAULT_MODELS))
     try:
         policies = build_policies(loaded, models.info())
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {_with_path(str(error), loaded, content)}") from None
+    except RuleError as error:
+        raise ConfigError(f"{path}: {_with_path(str(error), config.path_in(content, error.steps))}") from None
     return Assembly(content, loaded, models, policies)
 
 
-_IN_RULE = re.compile(
-    r"policy `(?P<policy>[^`]+)`, (?P<direction>prompt|output), rule `(?P<rule>[^`]+)`: .*", re.DOTALL
-)
-
-
-def _with_path(message: str, loaded: Config, content: bytes) -> str:
-    """What `chain` says of a rule, with the path from the top of the file in place of that from the rule."""
-    named = _IN_RULE.fullmatch(message)
-    if named is None:
-        return message
-    path = config.find_rule(loaded, content, **named.groupdict())
+def _with_path(message: str, path: str) -> str:
+    """What is said of a rule, with the *path* from the top of the file where there is one from the rule."""
     return message.replace("`$.", f"`{path}.", 1) if "`$." in message else f"{message} - at `{path}`"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
 
 from scanner_service import registry
 from scanner_service.config import Config, PolicyConfig, RuleConfig, options
+from scanner_service.conversion import Steps
 from scanner_service.errors import ConfigError
 from scanner_service.evidence import Evidence, read_public_key
 from scanner_service.findings import Action
@@ -25,20 +26,33 @@ DEFAULT_THRESHOLD = 0.5
 _Built = dict[tuple[str, bytes], Scanner]
 
 
+class RuleError(ConfigError):
+    """
+    A rule that cannot be built; the message names its policy and itself.
+
+    Attributes:
+        steps: to the rule, from the top of the configuration.
+    """
+
+    def __init__(self, message: str, steps: Steps) -> None:
+        super().__init__(message)
+        self.steps = steps
+
+
 def build_policies(config: Config, models: Mapping[str, ModelInfo]) -> Mapping[str, Policy]:
     """
     Make every policy of *config*.
 
     Raises:
-        ConfigError: naming the policy, the rule and what is wrong with it.
+        RuleError: naming the policy, the rule and what is wrong with it.
     """
     built: _Built = {}
     policies = {
         name: Policy(
             name=name,
             digest=_digest(policy, models),
-            prompt=_build_rules(policy.prompt, models, built, f"policy `{name}`, prompt"),
-            output=_build_rules(policy.output, models, built, f"policy `{name}`, output"),
+            prompt=tuple(_build_rules(name, "prompt", policy.prompt, models, built)),
+            output=tuple(_build_rules(name, "output", policy.output, models, built)),
             evidence=_evidence(policy),
         )
         for name, policy in config.policies.items()
@@ -53,22 +67,24 @@ def build_policies(config: Config, models: Mapping[str, ModelInfo]) -> Mapping[s
 
 
 def _build_rules(
-    rules: Sequence[RuleConfig], models: Mapping[str, ModelInfo], built: _Built, where: str
-) -> Sequence[Rule]:
-    return tuple(_build_rule(rule, models, built, f"{where}, rule `{rule.name}`") for rule in rules)
+    policy: str, direction: str, rules: Sequence[RuleConfig], models: Mapping[str, ModelInfo], built: _Built
+) -> Iterator[Rule]:
+    for at, rule in enumerate(rules):
+        try:
+            yield _build_rule(rule, models, built)
+        except ConfigError as error:
+            where = f"policy `{policy}`, {direction}, rule `{rule.name}`"
+            raise RuleError(f"{where}: {error}", ("policies", policy, direction, at)) from None
 
 
-def _build_rule(rule: RuleConfig, models: Mapping[str, ModelInfo], built: _Built, where: str) -> Rule:
-    try:
-        scanner = _build_scanner(rule, models, built)
-        _check_labels(rule, scanner)
-        if Operator.FAKE in (rule.operator, *rule.operators.values()):
-            check_fakes()
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
+def _build_rule(rule: RuleConfig, models: Mapping[str, ModelInfo], built: _Built) -> Rule:
+    scanner = _build_scanner(rule, models, built)
+    _check_labels(rule, scanner)
+    if Operator.FAKE in (rule.operator, *rule.operators.values()):
+        check_fakes()
     for need in scanner.needs:
         if need.model not in models:
-            raise ConfigError(f"{where}: there is no model called `{need.model}` in the manifest")
+            raise ConfigError(f"there is no model called `{need.model}` in the manifest")
     return Rule(
         name=rule.name,
         kind=rule.kind,

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from copy import copy
-from functools import reduce
-from operator import getitem
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from msgspec import inspect
 
 from scanner_service import evidence, inheritance, strict_yaml
+from scanner_service.conversion import Steps, convert, spell
 from scanner_service.errors import ConfigError
 from scanner_service.sanitizer import Operator
 
@@ -190,13 +185,11 @@ def load(path: Path, content: bytes | None = None) -> Config:
         ConfigError: if it cannot be read, is not YAML, or does not have the shape of `Config`; the message names
             the file and the place or path inside it.
     """
+    content = read(path) if content is None else content
     try:
-        written = strict_yaml.load(read(path) if content is None else content)
+        written = strict_yaml.load(content)
         whole = inheritance.merge(written)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    try:
-        config = _convert(whole, Config, lambda steps: _as_written(steps, whole, written))
+        config = convert(whole, Config, lambda steps: _as_written(steps, whole, written))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     _check(path, config)
@@ -210,112 +203,22 @@ def options(rule: RuleConfig, type_: type[T]) -> T:
     Raises:
         ConfigError: naming the path inside the options.
     """
-    return _convert(rule.options, type_, lambda steps: _spell(["options", *steps]))
+    return convert(rule.options, type_, lambda steps: spell(["options", *steps]))
 
 
-def find_rule(config: Config, content: bytes, policy: str, direction: str, rule: str) -> str:
-    """The path in *content*, from which *config* was read, of a rule by its name."""
+def path_in(content: bytes, steps: Steps) -> str:
+    """The path in the *content* of a configuration file of what *steps* lead to in the configuration."""
     written = strict_yaml.load(content)
-    place = [each.name for each in getattr(config.policies[policy], direction)].index(rule)
-    return _as_written(["policies", policy, direction, place], inheritance.merge(written), written)
+    return _as_written(steps, inheritance.merge(written), written)
 
 
-_Steps = Sequence[str | int]  # names of fields, keys of mappings and places in lists, from the top
-
-_PROBLEM = re.compile(r"(?P<what>.*) - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`", re.DOTALL)
-_STEP = re.compile(r"\.(?P<field>\w+)|\[(?P<place>[0-9]+)\]|\[\.\.\.\]")
-
-
-def _convert(content: Any, type_: type[T], spell: Callable[[_Steps], str]) -> T:
-    """*content* as *type_*; what is wrong with it is told with the path that *spell* makes, and with the choices."""
-    message = _problem(content, type_)
-    if message is None:
-        return msgspec.convert(content, type_)
-    parts = _PROBLEM.fullmatch(message)
-    if parts is None:
-        raise ConfigError(f"{message} - at `{spell([])}`")
-    steps = _find(parts["path"], content, lambda tried: _problem(tried, type_) == message)
-    choices = ", ".join(_choices(inspect.type_info(type_), steps)) if parts["what"].startswith("Invalid ") else ""
-    listed = f"; there are: {choices}" if choices else ""
-    raise ConfigError(f"{parts['what']} - at {parts['key'] or ''}`{spell(steps)}`{listed}")
-
-
-def _problem(content: Any, type_: Any) -> str | None:
-    try:
-        msgspec.convert(content, type_)
-    except msgspec.ValidationError as error:
-        return str(error)
-    return None
-
-
-def _find(path: str, content: Any, is_wrong: Callable[[Any], bool]) -> _Steps:
-    """
-    The steps of a *path* of the decoder.
-
-    It does not tell keys of mappings, but says `[...]`: which one that is shows when each stands there alone.
-    """
-    steps: list[str | int] = []
-    for step in _STEP.finditer(path):
-        if step["field"]:
-            steps.append(step["field"])
-        elif step["place"]:
-            steps.append(int(step["place"]))
-        else:
-            alone = [
-                (key, _put(content, steps, {key: value})) for key, value in reduce(getitem, steps, content).items()
-            ]
-            found = next((pair for pair in alone if is_wrong(pair[1])), None)
-            if found is None:  # a mapping that must not be so small: the path ends there
-                break
-            key, content = found
-            steps.append(key)
-    return steps
-
-
-def _put(content: Any, steps: _Steps, value: Any) -> Any:
-    """A copy of *content* with *value* where *steps* lead."""
-    if not steps:
-        return value
-    changed = copy(content)
-    changed[steps[0]] = _put(content[steps[0]], steps[1:], value)
-    return changed
-
-
-def _choices(type_: inspect.Type, steps: _Steps) -> Sequence[str]:
-    """What may stand where *steps* lead, if it is one of a few words."""
-    if isinstance(type_, inspect.UnionType):
-        return [word for each in type_.types for word in _choices(each, steps)]
-    if isinstance(type_, inspect.StructType) and steps and steps[0] == type_.tag_field:
-        return [str(type_.tag)]
-    if steps:
-        return [word for inner in _inside(type_, steps[0]) for word in _choices(inner, steps[1:])]
-    if isinstance(type_, inspect.EnumType):
-        return [str(member.value) for member in type_.cls]
-    return [str(word) for word in type_.values] if isinstance(type_, inspect.LiteralType) else []
-
-
-def _inside(type_: inspect.Type, step: str | int) -> Sequence[inspect.Type]:
-    match type_:
-        case inspect.StructType():
-            return [field.type for field in type_.fields if field.encode_name == step]
-        case inspect.DictType():
-            return [type_.value_type]
-        case inspect.ListType() | inspect.VarTupleType():
-            return [type_.item_type]
-    return []
-
-
-def _as_written(steps: _Steps, whole: Any, written: Any) -> str:
+def _as_written(steps: Steps, whole: Any, written: Any) -> str:
     """The path in the file as it is *written* of what *steps* lead to once its policies are *whole*."""
     if len(steps) < 2 or steps[0] != "policies":
-        return _spell(steps)
+        return spell(steps)
     name = steps[1]
-    path = inheritance.written_path(_spell(steps[2:]), whole["policies"][name], written["policies"][name])
-    return _spell(steps[:2]) + path.removeprefix("$")
-
-
-def _spell(steps: _Steps) -> str:
-    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
+    path = inheritance.written_path(spell(steps[2:]), whole["policies"][name], written["policies"][name])
+    return spell(steps[:2]) + path.removeprefix("$")
 
 
 def _check(path: Path, config: Config) -> None:

@@ -93,7 +93,7 @@ def open_log(key: Path, log: Path | None) -> int:
             if found is not None:
                 print(json.dumps(msgspec.to_builtins(found)))  # in ASCII: the text is hostile to terminals too
     if failed:
-        print(f"scanner-service: {failed} lines are no events, or not sealed for this key", file=sys.stderr)
+        print(f"scanner-service: lines that are no events, or not sealed for this key: {failed}", file=sys.stderr)
     return failed
 
 

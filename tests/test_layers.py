@@ -15,7 +15,7 @@ ROOT = Path(scanner_service.__file__).parent
 LAYERS = [
     ["errors", "release"],
     ["text", "accepted", "stages", "trace_parent", "garbage", "calibration"],
-    ["findings", "views", "linear_regex", "policy_file", "inheritance", "strict_yaml"],
+    ["findings", "views", "linear_regex", "policy_file", "inheritance", "strict_yaml", "conversion"],
     ["scanner", "placeholders", "segments"],
     ["substitutes", "restore", "vault", "evidence"],
     ["sanitizer"],

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 import msgspec
 
+from scanner_service.conversion import convert
 from scanner_service.errors import ConfigError, ModelError
 from scanner_service.scanner import ModelInfo
 
@@ -22,8 +23,6 @@ Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 Label = Annotated[str, msgspec.Meta(pattern=r"^([BI]-)?[A-Z][A-Z0-9_]{0,63}$")]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-
-T = TypeVar("T")
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -157,9 +156,10 @@ def load(path: Path) -> Manifest:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from None
-    models = _convert(path, content, _Content, "$").models
-    entries = {name: _convert(path, raw, ModelEntry, f"$.models.{name}") for name, raw in models.items()}
-    manifest = Manifest(path, entries)
+    try:
+        manifest = Manifest(path, convert(content, _Content).models)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
     for name, entry in manifest.models.items():
         for problem in _problems(entry):
             raise ConfigError(f"{path}: `$.models.{name}{problem}")
@@ -168,15 +168,7 @@ def load(path: Path) -> Manifest:
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
-    models: Annotated[dict[Name, Any], msgspec.Meta(min_length=1)]
-
-
-def _convert(path: Path, raw: object, type_: type[T], where: str) -> T:
-    try:
-        return msgspec.convert(raw, type_)
-    except msgspec.ValidationError as error:
-        message = str(error).replace("`$", f"`{where}", 1) if "`$" in str(error) else f"{error} - at `{where}`"
-        raise ConfigError(f"{path}: {message}") from None
+    models: Annotated[dict[Name, ModelEntry], msgspec.Meta(min_length=1)]
 
 
 def _problems(entry: ModelEntry) -> Iterator[str]:

@@ -217,7 +217,7 @@ def test_evidence_can_be_read_with_the_private_key_and_by_nobody_else(tmp_path: 
     command("keygen", tmp_path / "other.pem")
     refused = command("open", "--key", tmp_path / "other.pem", path)
     assert (refused.returncode, refused.stdout) == (2, b"")
-    assert b"1 lines are no events, or not sealed for this key" in refused.stderr
+    assert b"lines that are no events, or not sealed for this key: 1" in refused.stderr
 
 
 def test_a_key_is_not_overwritten_and_a_wrong_one_is_named(tmp_path: Path, key_pair: Any) -> None:

@@ -86,7 +86,7 @@ def test_a_stream_has_one_event_at_its_end(audited, lines, verdict, text):
 
 
 def test_a_stream_that_fails_has_an_event_with_the_code(audited):
-    assert lines_of(post(audited.client, {}, {"delta": "x " * 300}, {"surprise": 1}))[-1]["error"]
+    assert lines_of(post(audited.client, {}, {"delta": "word " * 120}, {"surprise": 1}))[-1]["error"]
     (event,) = audited.events
     assert (event.verdict, event.error, event.characters) == ("error", "invalid_request", 600)
 
