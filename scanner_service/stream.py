@@ -12,7 +12,7 @@ from scanner_service.findings import Action, Finding, ScannerResult, ScanResult
 from scanner_service.policy import Rule
 from scanner_service.restore import Restorer
 from scanner_service.sanitizer import Redaction, sanitize
-from scanner_service.scanner import Whole
+from scanner_service.scanner import Labelled, Whole
 from scanner_service.segments import MARGIN, MAX_HELD, Segments, Window
 from scanner_service.stages import Stage, together
 from scanner_service.substitutes import Substitutes
@@ -22,6 +22,8 @@ from scanner_service.text import Span
 # else.
 FEW_EDITS = 32
 SMALL_VALUES = 1_024  # characters, of all known values together
+
+PRIVATE_KEY = "PRIVATE_KEY"  # of the kind `secrets`
 
 
 class StreamScanner:
@@ -59,6 +61,7 @@ class StreamScanner:
         self._rules = rules
         self._prompt = prompt
         self._piecewise = [rule for rule in rules if not judges_whole(rule)]
+        self._keeps_keys = any(map(_keeps_keys, self._piecewise))
         self._substitutes = Substitutes("", known, key)
         self._restorer = Restorer(known or {})
         self._restores_little = sum(map(len, (known or {}).values())) <= SMALL_VALUES
@@ -143,11 +146,12 @@ class StreamScanner:
     def _settle(self, window: Window, found: Iterable[Span]) -> int | None:
         """Where the segment can end without cutting anything; None if that is not known yet."""
         mentions = self._substitutes.stand_ins.mentions(window.text)
-        cut = window.cut
-        for span in sorted([*found, *(window.span_in_whole(mention.span) for mention in mentions)]):
+        cut, can_wait = window.cut, window.end - window.done < MAX_HELD
+        begun = window.key_without_end() if self._keeps_keys and can_wait else ()
+        for span in sorted([*found, *begun, *(window.span_in_whole(mention.span) for mention in mentions)]):
             if span.start >= cut or span.end <= window.done:
                 continue
-            if window.leaves_open(span) and window.end - window.done < MAX_HELD:
+            if window.leaves_open(span) and can_wait:
                 return span.start if span.start > window.done else None
             cut = max(cut, span.end)
         return cut
@@ -193,6 +197,13 @@ class StreamScanner:
 def judges_whole(rule: Rule) -> bool:
     """Whether the rule can only judge a text as a whole; its scanner says so."""
     return isinstance(rule.scanner, Whole) and rule.scanner.whole_text
+
+
+def _keeps_keys(rule: Rule) -> bool:
+    """Whether the rule keeps private keys from being shown."""
+    return (
+        rule.action is not Action.MONITOR and isinstance(rule.scanner, Labelled) and PRIVATE_KEY in rule.scanner.labels
+    )
 
 
 def _in_output(result: ScannerResult, window: Window) -> ScannerResult:
