@@ -9,16 +9,19 @@ from scanner_service.text import Span, View
 from scanner_service.views.context import in_context, neighbours
 from scanner_service.views.words import is_common
 
-# Not what begins a new line of a table: it parts words.
-_TAGS = "a|abbr|b|bdi|big|br|code|del|div|em|font|i|ins|kbd|li|mark|p|q|s|small|span|strong|sub|sup|td|th|tt|u|var|wbr"
 _EMOJI = "\u2600-\u27bf\U0001f000-\U0001faff\ufe0f\u200d"
+# So long may be what nobody sees: a comment, the attributes of a tag, the address of a link.
+_LONG = "{0,1000}"
+_UNSEEN = "script|style|template|noscript"
 _CUT = re.compile(
     # Looking ahead for its first sign first makes the search several times faster.
     rf"(?=[<\[/(){{}}\\*~^`|'\"={_EMOJI}])(?:(?:"
-    rf"</?(?:{_TAGS})(?:\s[^<>]{{0,80}})?/?>|<!--[^<>]{{0,80}}-->|/\*[^*/]{{0,80}}\*/"
+    rf"<(?:{_UNSEEN})(?:\s[^<>]{_LONG})?>[^<>]{_LONG}</(?:{_UNSEEN})>"
+    rf"|</?[a-z][\w:.-]{{0,64}}+(?:\s[^<>]{_LONG})?/?>|<!--(?s:.){_LONG}?-->|<[!?][^<>]{_LONG}>|/\*(?s:.){_LONG}?\*/"
     # BBCode, links and pairs around nothing, commands of LaTeX, emphasis and code of Markdown, lines of mail.
-    r"|\[/?[a-z]{1,6}(?:=[^\[\]]{0,40})?\]|\[\]\([^()\s]{0,80}\)|\(\)|\[\]|\{\}|\"\"|''|\}(?:\\[a-z]{2,10}\{)?|\\[a-z]{2,10}\{"
-    rf"|[*~^`|]{{1,4}}|=\r?\n|[{_EMOJI}]{{1,8}}){{1,8}}+"
+    rf"|\[/?[a-z]{{1,16}}(?:=[^\[\]]{_LONG})?\]|\[\]\([^()\s]{_LONG}\)"
+    r"|\(\)|\[\]|\{\}|\"\"|''|\}(?:\\[a-z]{2,10}\{)?|\\[a-z]{2,10}\{"
+    rf"|[*~^`|]{{1,4}}|=\r?\n|[{_EMOJI}]{{1,8}}){{1,100}}+"
     # Joined strings.
     r"|['\"];?\s{0,4}(?:\w{1,16}\s?\+=|[+.&,|]{1,2})?\s{0,4}['\"])",
     re.IGNORECASE,
