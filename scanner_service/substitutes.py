@@ -6,8 +6,9 @@ import hashlib
 import hmac
 import importlib
 import importlib.util
+import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from scanner_service.errors import ConfigError
@@ -17,6 +18,13 @@ from scanner_service.views import visible
 
 # To make ready for more known stand-ins takes longer than the event loop should be away from everybody else.
 MANY_KNOWN = 200
+
+# Of a text that is read in pieces what may be a mention of a placeholder is kept: so many characters before its number,
+# and so many of them, that no output can have it hold more.
+BEFORE_NUMBER, MOST_KEPT = 64, 1_000
+_NUMBERED = re.compile(
+    r"(?:[A-Z](?:\\?[_-]| )?|[a-z]\\?[_-])[1-9][0-9]{0,8}(?![A-Za-z0-9])|[a-z] ?[1-9][0-9]{0,8}(?= ?\\?[\]>}])"
+)
 
 HASH_DIGITS = 12  # 48 bits: values of one label in one text do not collide in practice
 
@@ -40,7 +48,8 @@ class Substitutes:
         self._key = key
         self._given: dict[tuple[str, str], str] = {}
         self._next: dict[str, int] = {}
-        self._taken: dict[str, frozenset[str]] = {}
+        self._taken: dict[str, set[str]] = {}
+        self._kept: dict[str, None] = {}  # a set in order
         for stand_in, value in self.stand_ins.values.items():
             if (parsed := parse(stand_in)) is not None:
                 self._given.setdefault((parsed[0], value), stand_in)
@@ -52,9 +61,13 @@ class Substitutes:
         return self.stand_ins.values
 
     def read_on(self, text: str) -> None:
-        """Go on with another piece of the same text; what was given out stays given."""
+        """Go on with another piece of the same text; what was given out stays given, what it mentioned stays taken."""
         self._text = text
-        self._taken.clear()
+        shown = visible(View.identity(text)).text
+        new = dict.fromkeys(each for each in _numbered(shown) if each not in self._kept)
+        self._kept |= dict.fromkeys([*new][: MOST_KEPT - len(self._kept)])
+        for label, taken in self._taken.items() if new else ():
+            taken.update(_mentioned("\n".join(new), label))
 
     def placeholder(self, label: str, value: str, *, fold: bool = False) -> str:
         """
@@ -104,13 +117,23 @@ class Substitutes:
     def _unused(self, label: str) -> str:
         if label not in self._taken:
             # Invisible characters inside a mention may be removed.
-            texts = {self._text, visible(View.identity(self._text)).text}
-            self._taken[label] = frozenset(each.placeholder for text in texts for each in mentions(text, [label]))
+            texts = {self._text, visible(View.identity(self._text)).text, "\n".join(self._kept)}
+            self._taken[label] = {placeholder for text in texts for placeholder in _mentioned(text, label)}
         while True:
             self._next[label] = self._next.get(label, 0) + 1
             placeholder = spell(label, self._next[label])
             if placeholder not in self._taken[label] and placeholder not in self.values:
                 return placeholder
+
+
+def _mentioned(text: str, label: str) -> set[str]:
+    return {mention.placeholder for mention in mentions(text, [label])}
+
+
+def _numbered(text: str) -> Iterator[str]:
+    """What may be mentions of placeholders in *text*, each with what stands before it, and its bracket."""
+    for number in _NUMBERED.finditer(text):
+        yield text[max(0, number.start() - BEFORE_NUMBER) : number.end() + 3]
 
 
 def _folded(label: str, value: str) -> tuple[str, str]:
