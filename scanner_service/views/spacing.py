@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, pairwise
+from unicodedata import category
 
 from scanner_service.text import Span, View
 from scanner_service.views.leet import plain_letters
@@ -13,13 +14,16 @@ from scanner_service.views.lookalikes import plain_latin
 from scanner_service.views.shape import caseless, shape, word_shape
 from scanner_service.views.words import is_common, passages, reads_well, segment, surprise
 
-_LETTER = r"[^\W_]"
+# Letters to Unicode, signs to the eye: the marks of stress and length, and others beside a letter.
+_MODIFIERS = "\u02b9-\u02d1\u02ec\u02ee"
+_LETTER = rf"[^\W_{_MODIFIERS}]"
 # White space, punctuation, symbols and emoji; not the marks that belong to letters.
-_GAP = (
-    r"[\s!-/:-@\[-`{-~\xa0-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\u2010-\u2bff\u3001-\u3003\u30fb\ufe0f\U0001f000-\U0001faff]"
-)
-_SPACED = re.compile(rf"(?<!{_LETTER}){_LETTER}(?:{_GAP}{{1,12}}+{_LETTER}){{3,}}(?!{_LETTER})")
-_SINGLES = re.compile(rb" a {1,12}a ")
+_SIGNS = re.escape("".join(sign for sign in map(chr, range(0x10000)) if category(sign)[0] in "PSZ"))
+_GAP = rf"[\s{_SIGNS}{_MODIFIERS}\xad\u2010-\u2bff\ufe0f\U0001f000-\U0001faff]"
+_WIDEST = 64
+_SPACED = re.compile(rf"(?<!{_LETTER}){_LETTER}(?:{_GAP}{{1,{_WIDEST}}}+{_LETTER}){{3,}}(?!{_LETTER})")
+_SINGLES = re.compile(rb" a {1,%d}a " % _WIDEST)
+_LETTERS = re.compile(_LETTER)
 # Spaced-out letters that spell no more than this may be an acronym.
 _SHORTEST_SPACED = 6
 _SPACED_SURPRISE = 2.4
@@ -66,7 +70,7 @@ def close_letters(view: View) -> View:
 
 def _closed(run: str, start: int) -> Iterator[tuple[Span, str]]:
     """The edits that close up what *run*, which begins at *start*, spells."""
-    at = [index for index, character in enumerate(run) if character.isalnum()]
+    at = [letter.start() for letter in _LETTERS.finditer(run)]
     gaps = [run[left + 1 : right] for left, right in pairwise(at)]
     words = _spelled("".join(run[index] for index in at), gaps)
     ends = [0, *accumulate(map(len, words))]
