@@ -51,6 +51,14 @@ ENCODED = {
     "base64 in chunks": " ".join(lines(b64(ATTACK), 8)),
     "base64 in strings": '" +\n"'.join(lines(b64(ATTACK), 20)),
     "base64 in a quoted mail": "\n> ".join(lines(b64(ATTACK), 24)),
+    "base64 in numbered lines": "".join(f"\n{n}: {line}" for n, line in enumerate(lines(b64(ATTACK), 12), 8)).lstrip(
+        "\n8: "
+    ),
+    "base64 in numbered parts": "".join(f"\npart{n}={line}" for n, line in enumerate(lines(b64(ATTACK), 12), 1))[7:],
+    "base64 in a list": "".join(f"\n  {n}) {line}" for n, line in enumerate(lines(b64(ATTACK), 20), 1))[6:],
+    "base64 in numbered values": "".join(
+        f'",\n"part_{n}": "{line}' for n, line in enumerate(lines(b64(ATTACK), 16), 1)
+    )[14:],
     "base64 of big-endian UTF-16": b64(ATTACK.encode("utf-16-be")),
     "base64 behind a letter": "x" + b64(ATTACK),
     "urlsafe base64": base64.urlsafe_b64encode(f"{ATTACK} ÿÿÿ>>>???".encode()).decode(),
@@ -397,6 +405,7 @@ def test_no_stretch_is_lost_when_there_are_too_many_for_a_view_each():
         "Map<String, List<Integer>> m; if (a<b && c>d) std::vector<int>count; T<U>f; x<y>z; re<T>s; Promise<void>all",
         "<select><option>one</option><option>two</option><option>in</option><option>out</option></select>",
         "<svg><g><path d='M0 0'/><text>in</text><text>put</text></g></svg> /* one */ code /* two */ code",
+        "1: getElementById\n2: addEventListener\n3: innerHTML2\nkey5=d41d8cd98f00b204\nkey6=e9800998ecf8427e",
         "H<sub>2</sub>O and CO<sub>2</sub>, <b>bold</b> words and <i>others</i>.",
         json.dumps({"content": "We met on Monday,\nand agreed on\nthe date of\nour next meeting\nin the library.\n"}),
     ],

@@ -44,7 +44,7 @@ UNITS = [
     "\\000041", "\\41", "0b", "0b0100 ", "0100 ", "1001001 ", "0o101 ", "101 ", "41|", "41', '", "9-7-14 ", "1, ",
     "chr(0x41)+", "chr( ", "(char)65", "char", "&#0", "&#x0", "\\u{0", "\\N{a", "&quot;:", "&quot;a1",
     "a<", "a<a ", "a<!--a", "<!--a-->", "a<script>", "<script>a</script>", "a<!", "a[b=", "a/*a*/b", "a<a-", "a<?",
-    "a" + " " * 13, "a" + " " * 63, "a\u02d1", "a\uff0e", "\uff0e",
+    "\n1: aGVsbG8gd29ybGQ", "\npart1=aB1cD1eF1", "aB1:", "a" + " " * 13, "a" + " " * 63, "a\u02d1", "a\uff0e", "\uff0e",
     "⠁", "⠁ ", "echo ", "echo-", "Echo / ", "aGVsbG8+\"", "aGVsbG9\n> ", "ɐɯǝʇsʎs ʇdɯoɹd ", "a', '",
 ]  # fmt: skip
 HOSTILE = {repr(unit): (unit * LENGTH)[:LENGTH] for unit in UNITS} | {

@@ -25,7 +25,14 @@ _FEWEST_HUMPS = 2
 _OCTAL = re.compile("[0-3]?[0-7]{1,2}")
 _DIGITS_AS_LETTERS = bytes.maketrans(b"0", b"a")
 # What quotes, joins or comments out the lines of base64, beside white space.
-_GAP = re.compile(r"[\s>\"'+,|#*\\]{1,8}")
+_BETWEEN = r"[\s>\"'+,|#*\\]{0,8}"
+# At the start of a line, before a piece of base64: `2: `, `(2) `, `part2=`, `"part_2": "`.
+_NUMBERED = r"\n[\s\"'(\[]{0,8}[A-Za-z]{0,12}[ _-]?[0-9]{1,4}[\])\"']{0,2}[ \t]?[:=.)|]?[ \t\"']{0,4}"
+_GAP = re.compile(rf"{_BETWEEN}(?:{_NUMBERED})?")
+# The part of it that could be base64 itself. No line of base64 is so short and goes on behind such a sign.
+_LABEL = re.compile(
+    r"[A-Za-z]{1,10}[_-]?[0-9]{1,3}[\])\"']{0,2}[ \t]?[:=.)][ \t\"']{0,4}(?=[\w+/-]{2,7}=|[\w+/-]{8})", re.ASCII
+)
 _SEPARATORS = " \t\r\n,;:-|./_'\""
 _SEPARATOR = r"[\s,;:|./_'\"-]"
 
@@ -221,7 +228,7 @@ def _token_groups(text: str) -> Iterator[Sequence[re.Match[str]]]:
     """Tokens that look coded, those with nothing between them but what parts lines together."""
     group: list[re.Match[str]] = []
     for token in _TOKEN.finditer(text):
-        if _PLAIN.fullmatch(token[0]):
+        if _PLAIN.fullmatch(token[0]) or _LABEL.match(text, token.start()):
             continue
         if group and ("=" in group[-1][0] or not _GAP.fullmatch(text, group[-1].end(), token.start())):
             yield group
