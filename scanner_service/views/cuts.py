@@ -13,11 +13,14 @@ _EMOJI = "\u2600-\u27bf\U0001f000-\U0001faff\ufe0f\u200d"
 # So long may be what nobody sees: a comment, the attributes of a tag, the address of a link.
 _LONG = "{0,1000}"
 _UNSEEN = "script|style|template|noscript"
+# None goes on over the beginning of another: however many begin, all are read once.
+_MARKUP_COMMENT = rf"<!--(?:[^-<]|-(?!->)|<(?!!--)){_LONG}+-->"
+_CODE_COMMENT = rf"/\*(?:[^*/]|\*(?!/)|/(?!\*)){_LONG}+\*/"
 _CUT = re.compile(
     # Looking ahead for its first sign first makes the search several times faster.
     rf"(?=[<\[/(){{}}\\*~^`|'\"={_EMOJI}])(?:(?:"
     rf"<(?:{_UNSEEN})(?:\s[^<>]{_LONG})?>[^<>]{_LONG}</(?:{_UNSEEN})>"
-    rf"|</?[a-z][\w:.-]{{0,64}}+(?:\s[^<>]{_LONG})?/?>|<!--(?s:.){_LONG}?-->|<[!?][^<>]{_LONG}>|/\*(?s:.){_LONG}?\*/"
+    rf"|</?[a-z][\w:.-]{{0,64}}+(?:\s[^<>]{_LONG})?/?>|{_MARKUP_COMMENT}|<[!?][^<>]{_LONG}>|{_CODE_COMMENT}"
     # BBCode, links and pairs around nothing, commands of LaTeX, emphasis and code of Markdown, lines of mail.
     rf"|\[/?[a-z]{{1,16}}(?:=[^\[\]]{_LONG})?\]|\[\]\([^()\s]{_LONG}\)"
     r"|\(\)|\[\]|\{\}|\"\"|''|\}(?:\\[a-z]{2,10}\{)?|\\[a-z]{2,10}\{"
