@@ -75,3 +75,16 @@ def is_sure(text: str, data: bytes) -> bool:
 def has_token(text: str) -> bool:
     """Whether a word of *text* is a key: many letters and digits in one."""
     return _OPAQUE.search(text) is not None
+
+
+def said(plain: str | None) -> str | None:
+    """*plain* if it is no chance."""
+    return plain if plain and (speaks(plain) or has_token(plain)) else None
+
+
+def said_by(data: bytes, *, wordy: bool = True) -> str | None:
+    """What *data* says if it is no chance: its words tell, or, where *wordy* is enough, the letters among its signs."""
+    plain = legible(data)
+    if plain and ((wordy and is_wordy(plain)) or is_sure(plain, data)):
+        return plain
+    return said(plain)
