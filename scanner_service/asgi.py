@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -50,6 +50,7 @@ class Service:
         self.is_stopping: Callable[[], bool] = lambda: False
         self.accepted: Accepted | None = None
         self._reloading: Reloading | None = None
+        self._requests: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or live through a lifespan."""
@@ -58,7 +59,12 @@ class Service:
         elif self._app is None:
             raise RuntimeError("a request came before the lifespan: the server must support the lifespan protocol")
         else:
-            await self._app(scope, receive, send)
+            task = cast("asyncio.Task[Any]", asyncio.current_task())
+            self._requests.add(task)
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._requests.discard(task)
 
     def reload(self) -> None:
         """Read policies and keys again; called by `server`."""
@@ -122,17 +128,14 @@ class Service:
             tasks += [asyncio.create_task(work) for work in works]
             yield
         finally:
-            for task in tasks:
+            # What has not ended by now, a stream above all, is recorded, counted and traced as if its caller had left.
+            for task in (*tasks, *self._requests):
                 task.cancel()
+            await asyncio.gather(*self._requests, return_exceptions=True)
             await shadows.aclose()
             await pool.aclose()
             engine.close()
-            if audit is not None:
-                await audit.aclose()
-            if shared is not None:
-                await shared.aclose()
-            if spans is not None:
-                await spans.aclose()
+            await asyncio.gather(*(part.aclose() for part in (audit, shared, spans) if part is not None))
 
 
 def _spans(environment: Mapping[str, str]) -> Spans | None:

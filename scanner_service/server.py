@@ -143,9 +143,12 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 # Longer than the clients that are common (httpx: 5 s, aiohttp: 15 s), so that they close first; shorter than the 30 s
 # in which Kubernetes wants a stopping container gone, because the server waits for idle connections.
 keepalive = 20
-_longest_request = _loaded.body_timeout_seconds + _loaded.scan_timeout_seconds
-graceful_timeout = math.ceil(_longest_request) + 5
-timeout = max(30, math.ceil(_longest_request) + 5)  # of the heartbeat, and of a body that stalls
+_longest_request = math.ceil(_loaded.body_timeout_seconds + _loaded.scan_timeout_seconds)
+# How long a worker that was told to stop waits for its requests, and then may take to record and send what is left.
+# gunicorn has one time for both, and kills the worker in the moment in which that has waited enough: see `post_fork`.
+_wait_seconds, _close_seconds = _longest_request + 3, 7
+graceful_timeout = _wait_seconds + _close_seconds
+timeout = max(30, _longest_request + 5)  # of the heartbeat, and of a body that stalls
 asgi_disconnect_grace_period = 1
 worker_connections = 768  # see `connections`; a process commonly has 1,024 file handles
 
@@ -206,8 +209,9 @@ def when_ready(server: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """In a worker, before the application is loaded."""
+    """In a worker, before the application is loaded: what it shares with others, and how long it waits at its end."""
     worker.accepted = server.accepted
+    worker.cfg.set("graceful_timeout", _wait_seconds)
 
 
 def post_worker_init(worker: Any) -> None:

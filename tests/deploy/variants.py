@@ -171,7 +171,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no worker": ({"workers": 0}, "workers"),
     "an unknown workload": ({"workload": "daemonset"}, "workload"),
     "a mutable digest": ({"image": {"digest": "latest"}}, "digest"),
-    "less time to drain than a request may take": ({"shutdown": {"drainSeconds": 5}}, "drainSeconds"),
+    "less time to drain than a request and the end may take": (
+        {"shutdown": {"drainSeconds": 29}},
+        "drainSeconds is less than the 30",
+    ),
     "a monitor without the key it needs": (
         {"config": CONFIG | {"metrics_require_key": True}, "serviceMonitor": {"enabled": True}},
         "bearerTokenSecret",

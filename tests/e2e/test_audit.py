@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 import yaml
 
 from scanner_service.audit.event import fingerprint
+from tests import collector as traces
 from tests.audit.collector import collecting, plain
 from tests.e2e.conftest import KEY, Server, configured, running, word
 from tests.e2e.test_reload import metric, replace_config, until
@@ -99,6 +102,27 @@ def test_requests_that_end_with_the_server_have_their_events(tmp_path: Path) -> 
             assert [call.result().status_code for call in calls] == [200, 200]
     key = AUDIT_KEY.encode()
     assert {event["fingerprint"] for event in events(path)} == {fingerprint(text, key) for text in "ab"}
+
+
+def test_a_stream_that_does_not_end_in_time_has_its_event_and_its_trace(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    with traces.collecting() as collector:
+        audit = {"to": "file", "path": str(path)}
+        settings = environment(tmp_path, audit, scan_timeout_seconds=0.5, body_timeout_seconds=0.5)
+        with running(tmp_path, settings | {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}) as server:
+            with socket.create_connection(("127.0.0.1", server.port)) as connection, ThreadPoolExecutor(1) as threads:
+                connection.sendall(STREAM + chunk({}) + chunk({"delta": "x " * 200}))
+                assert b"200 OK" in connection.recv(65536)
+                ending = threads.submit(end, server)
+                while not ending.done():
+                    with suppress(OSError):
+                        connection.sendall(chunk({"delta": ""}))
+                    time.sleep(0.2)
+            assert server.process.returncode == 0
+        (root,) = collector.roots(1)
+    (event,) = events(path)
+    assert (event["verdict"], event["error"], event["characters"]) == ("error", "caller_gone", 400)
+    assert root.attributes["scanner.request_id"] == event["request_id"]
 
 
 def test_a_device_that_is_full_is_counted_and_answers_are_given(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@
 {{- if and .Values.config.metrics_require_key .Values.serviceMonitor.enabled (not .Values.serviceMonitor.bearerTokenSecret) -}}
 {{- fail "config.metrics_require_key is true: the ServiceMonitor needs serviceMonitor.bearerTokenSecret" -}}
 {{- end -}}
-{{- $longest := addf (default 10 .Values.config.scan_timeout_seconds) (default 10 .Values.config.body_timeout_seconds) 5 -}}
+{{- $longest := addf (default 10 .Values.config.scan_timeout_seconds) (default 10 .Values.config.body_timeout_seconds) 10 -}}
 {{- if lt (float64 .Values.shutdown.drainSeconds) $longest -}}
-{{- fail (printf "shutdown.drainSeconds is less than the %.0f that the longest request may take" $longest) -}}
+{{- fail (printf "shutdown.drainSeconds is less than the %.0f that the longest request and the end after it may take" $longest) -}}
 {{- end -}}
 {{- if .Values.config -}}
 {{- $default := default "default" .Values.config.default_policy -}}
