@@ -49,6 +49,15 @@ class Models(Protocol):
         """
         ...
 
+    def predict_at_once(self, model: str, reading: Any) -> Sequence[Prediction] | None:
+        """
+        As `predict`, or nothing if it would take long or have to wait. Called in a thread.
+
+        Raises:
+            ModelError: if the model cannot say.
+        """
+        ...
+
     async def predict(self, model: str, reading: Any) -> Sequence[Prediction]:
         """
         What *model* says about what it has read.
@@ -112,12 +121,11 @@ class Engine:
         context = None if prompt is None else Text(prompt)
         async with self._in_time() as deadline:
             scan = Scan(rules, Text(text), context, substitutes or Substitutes(text), fail_fast, deadline)
-            readings = await self._prepare(scan)
-            scan.watch.lap("prepare")
-            predicted = await self._predict(readings)
-            if scan.wanted:
-                scan.watch.lap("infer")
-            return await self._in_thread(scan.finish, predicted)
+            begun = await self._begun(scan)
+            if isinstance(begun, ScanResult):
+                return begun
+            scan.predicted |= await self._predicted(begun)
+            return await self._in_thread(scan.finish)
 
     async def answer(
         self,
@@ -159,23 +167,23 @@ class Engine:
     async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
-    async def _prepare(self, scan: Scan) -> Readings:
+    async def _begun(self, scan: Scan) -> ScanResult | Readings:
         # In a burst the texts wait here: were they all prepared as they come, the threads would keep the event loop
         # from its work just when there is most of it, and a text that is done would wait for all that are not.
         models = frozenset(need.model for rule in scan.rules for need in rule.scanner.needs)
         async with self._turns[models]:
             await self._models.room(models)
-            return await self._in_thread(scan.prepare, self._models.read)
+            return await self._in_thread(self._begin, scan)
 
-    async def _predict(self, readings: Readings) -> Predicted:
+    def _begin(self, scan: Scan) -> ScanResult | Readings:
+        """In a thread: the whole scan, if models answer at once, or what they are yet to be asked about."""
+        waiting = scan.ask(scan.prepare(self._models.read), self._models.predict_at_once)
+        return waiting or scan.finish()
+
+    async def _predicted(self, readings: Readings) -> Predicted:
+        calls = [self._models.predict(model, reading) for (model, _), reading in readings.items()]
         predicted: dict[tuple[str, str], Sequence[Prediction] | ModelError] = {}
-        calls = {}
-        for call, reading in readings.items():
-            if isinstance(reading, ModelError):
-                predicted[call] = reading
-            else:
-                calls[call] = self._models.predict(call[0], reading)
-        for call, answer in zip(calls, await _together(list(calls.values())), strict=True):
+        for call, answer in zip(readings, await _together(calls), strict=True):
             if isinstance(answer, Overloaded) or (
                 isinstance(answer, BaseException) and not isinstance(answer, Exception)
             ):

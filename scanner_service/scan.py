@@ -65,6 +65,7 @@ class Scan:
         fail_fast: whether to stop at the first rule that blocks.
         deadline: when no rule begins any more, no further text is read and no stand-in made up.
         wanted: the views that models are asked about, once it is prepared.
+        predicted: what they answered.
         watch: what took time.
     """
 
@@ -75,6 +76,7 @@ class Scan:
     fail_fast: bool
     deadline: Deadline
     wanted: dict[Need, Sequence[View]] = field(default_factory=dict)
+    predicted: dict[tuple[str, str], Sequence[Prediction] | ModelError] = field(default_factory=dict)
     watch: Stopwatch = field(default_factory=Stopwatch)
     _results: dict[str, ScannerResult] = field(default_factory=dict)
     _stopped: bool = False
@@ -110,18 +112,38 @@ class Scan:
                 if (call := (need.model, view.text)) not in readings:
                     self.deadline.check()
                     readings[call] = _read(read, *call)
+        self.watch.lap("prepare")
         return readings
 
-    def finish(self, predicted: Predicted) -> ScanResult:
+    def ask(self, readings: Readings, at_once: Callable[[str, Any], Sequence[Prediction] | None]) -> Readings:
         """
-        Run the rules that need models, and edit the text.
+        Those of *readings* that models are yet to be asked about; what they say *at_once* about the others is kept.
 
         Raises:
             DeadlineExceeded: if it takes too long, or nobody waits.
         """
+        waiting: dict[tuple[str, str], Any] = {}
+        for (model, text), reading in readings.items():
+            self.deadline.check()
+            answer = reading if isinstance(reading, ModelError) else _asked(at_once, model, reading)
+            if answer is None:
+                waiting[model, text] = reading
+            else:
+                self.predicted[model, text] = answer
+        return waiting
+
+    def finish(self) -> ScanResult:
+        """
+        Run the rules that need models, once these have answered, and edit the text.
+
+        Raises:
+            DeadlineExceeded: if it takes too long, or nobody waits.
+        """
+        if self.wanted:
+            self.watch.lap("infer")
         answers: dict[Need, Sequence[tuple[View, Sequence[Prediction]]]] = {}
         for need, views in self.wanted.items():
-            pairs = [(view, predicted[need.model, view.text]) for view in views]
+            pairs = [(view, self.predicted[need.model, view.text]) for view in views]
             if not any(isinstance(answer, ModelError) for _, answer in pairs):
                 answers[need] = [(view, answer) for view, answer in pairs if not isinstance(answer, ModelError)]
         for rule in self.rules:
@@ -156,6 +178,15 @@ def _read(read: Callable[[str, str], Any], model: str, text: str) -> Any:
     try:
         return read(model, text)
     except Exception as error:  # noqa: BLE001 - the rules that need it did not run and must say so
+        return model_error(model, error)
+
+
+def _asked(
+    at_once: Callable[[str, Any], Sequence[Prediction] | None], model: str, reading: Any
+) -> Sequence[Prediction] | ModelError | None:
+    try:
+        return at_once(model, reading)
+    except Exception as error:  # noqa: BLE001 - as above
         return model_error(model, error)
 
 

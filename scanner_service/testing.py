@@ -39,6 +39,9 @@ class FakeModels:
         """*text*; nothing is wrong with it for *model*."""
         return text
 
+    def predict_at_once(self, model: str, reading: str) -> None:
+        """Never: all go to `predict`."""
+
     async def predict(self, model: str, reading: str) -> Sequence[Prediction]:
         """What the function of *model* says about the text that was read; the call is noted in `calls`."""
         self.calls.append((model, reading))

@@ -98,6 +98,58 @@ def test_equal_needs_and_equal_views_run_the_model_once():
     assert models.calls == [("guard", "a text")]
 
 
+class AtOnce(FakeModels):
+    """Answers about some texts in the thread that asks."""
+
+    def __init__(self, predict, *texts):
+        super().__init__(predict)
+        self.texts = texts
+
+    def predict_at_once(self, model, reading):
+        return self._predict[model](reading) if reading in self.texts else None
+
+
+BOTH = Need("guard", "raw"), Need("guard", "normalized")
+
+
+@pytest.mark.parametrize("at_once", [(), ("A\u200btext",), ("Atext",), ("A\u200btext", "Atext")])
+def test_what_a_model_says_at_once_and_in_its_turn_comes_together(at_once):
+    models = AtOnce({"guard": whole}, *at_once)
+    result = scan([rule(ModelScanner(BOTH))], "A\u200btext", models)
+    assert {finding.view for finding in result.results[0].findings} == {"raw", "normalized"}
+    asked = {text for _, text in models.calls}
+    assert "Atext" in asked | {*at_once}
+    assert not asked & {*at_once}
+    assert [stage.name for stage in result.stages] == ["prepare", "infer", "judge", "sanitize"]
+
+
+def test_a_model_that_fails_at_once_excuses_only_the_rules_that_need_it(word_rule, caplog):
+    def refuse(text):
+        raise ModelError(text)
+
+    result = scan([rule(ModelScanner(), "model"), word_rule("text")], MARKER, AtOnce({"guard": refuse}, MARKER))
+    assert [(one.error, one.score) for one in result.results] == [("model_failed", None), (None, 1.0)]
+    assert not result.is_valid
+    assert MARKER not in caplog.text
+
+
+@pytest.mark.parametrize(("models", "steps_in_threads"), [(AtOnce({"guard": whole}, "a text"), 1), (None, 2)])
+def test_only_a_scan_that_waits_for_a_model_changes_threads(models, steps_in_threads, word_rule):
+    submitted = []
+
+    async def scene():
+        engine = Engine(models or FakeModels({"guard": whole}), 5.0)
+        submit = engine._threads.submit
+        engine._threads.submit = lambda *work: submitted.append(work) or submit(*work)
+        await engine.scan([word_rule("text")], "a text")
+        assert len(submitted) == 1
+        await engine.scan([rule(ModelScanner())], "a text")
+        assert len(submitted) == 1 + steps_in_threads
+        engine.close()
+
+    asyncio.run(scene())
+
+
 def test_a_scanner_that_raises_blocks_and_says_so(caplog):
     result = scan([rule(FailingScanner())], MARKER)
     assert not result.is_valid

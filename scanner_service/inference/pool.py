@@ -109,6 +109,20 @@ class ModelPool:
             raise ModelError(f"the model `{model}` is not loaded")
         return self._classifiers[model].read(text)
 
+    def predict_at_once(self, model: str, reading: Reading) -> Sequence[Prediction] | None:
+        """
+        As `predict`, in the calling thread; nothing where that would have to wait, or takes more than one window.
+
+        Raises:
+            ModelError: if the model failed.
+        """
+        if len(reading.rows) != 1:
+            return None
+        said = self._batchers[model].at_once(reading.rows, partial(self._classifiers[model].judge, reading))
+        if said is not None:
+            self._tell(model, "text", 1)
+        return said
+
     async def predict(self, model: str, reading: Reading) -> Sequence[Prediction]:
         """
         What *model* says about the text that it has read: for each window and label, or each entity, a prediction;

@@ -416,3 +416,92 @@ def test_the_rows_of_each_run_are_counted():
 
     play(scene, model, count=counted.append)
     assert counted == [1, 6]
+
+
+def test_a_free_model_runs_a_row_in_the_thread_that_has_it():
+    model, counted = Model(), []
+
+    async def scene(batcher):
+        said = await asyncio.to_thread(lambda: (batcher.at_once(rows(7), firsts), threading.current_thread().name))
+        assert said == ([7.0], model.threads.pop())
+        assert counted == [1]
+        assert await batcher.submit(rows(1), firsts) == [1]
+
+    play(scene, model, count=counted.append)
+
+
+def test_nothing_runs_at_once_beside_a_run_or_before_what_waits():
+    model = Model()
+
+    async def scene(batcher):
+        first = await busy(batcher, model)
+        assert await asyncio.to_thread(batcher.at_once, rows(1), firsts) is None
+        waiting = start(batcher, rows(2), rows(3))
+        model.free.set()
+        while not all(one.done() for one in waiting):
+            assert not batcher.queued_rows or batcher.at_once(rows(4), firsts) is None
+            await asyncio.sleep(0)
+        assert model.firsts() == [[99], [2, 3]]
+        await first
+
+    play(scene, model)
+
+
+def test_what_comes_while_a_row_runs_at_once_waits_for_it():
+    model = Model()
+
+    async def scene(batcher):
+        model.free.clear()
+        one = asyncio.ensure_future(asyncio.to_thread(batcher.at_once, rows(1), firsts))
+        await until(lambda: model.runs)
+        (two,) = start(batcher, rows(2))
+        await asyncio.sleep(0.05)
+        assert model.firsts() == [[1]]
+        model.free.set()
+        assert await asyncio.wait_for(asyncio.gather(one, two), timeout=5) == [[1], [2]]
+
+    play(scene, model)
+
+
+def test_runs_at_once_and_in_turn_never_overlap_and_none_is_forgotten():
+    inside, most = 0, 0
+
+    def model(ids):
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        time.sleep(0.0001)
+        inside -= 1
+        return {"first": ids[:, :1].astype(np.float32)}
+
+    async def one(batcher, value):
+        said = await asyncio.to_thread(batcher.at_once, rows(value), firsts)
+        return said or await batcher.submit(rows(value), firsts)
+
+    async def scene(batcher):
+        values = range(1, 301)
+        async with asyncio.timeout(20):
+            assert await asyncio.gather(*(one(batcher, value) for value in values)) == [[value] for value in values]
+        assert most == 1
+
+    play(scene, model)
+
+
+def test_a_row_that_fails_at_once_fails_alone():
+    async def scene(batcher):
+        with pytest.raises(ModelError, match=r"^the model could not run: ValueError$"):
+            await asyncio.to_thread(batcher.at_once, rows(-1), firsts)
+        assert await asyncio.to_thread(batcher.at_once, rows(1), firsts) == [1]
+
+    play(scene)
+
+
+def test_nothing_runs_at_once_in_a_closed_batcher():
+    model = Model()
+
+    async def scene(batcher):
+        await batcher.aclose()
+        assert batcher.at_once(rows(1), firsts) is None
+        assert not model.runs
+
+    play(scene, model)

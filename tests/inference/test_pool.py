@@ -123,6 +123,20 @@ def counted(pool):
     return given
 
 
+def test_a_text_of_one_window_has_its_answer_at_once_and_a_longer_one_waits(play):
+    counts = []
+
+    async def scene(pool):
+        counts.clear()
+        short, long = pool.read("tiny", "hello attack"), pool.read("tiny", "hello attack " * 1000)
+        assert pool.predict_at_once("tiny", short) == await pool.predict("tiny", short)
+        assert counts == [("tiny", "run", 1), ("tiny", "text", 1), ("tiny", "text", 1), ("tiny", "run", 1)]
+        assert pool.predict_at_once("tiny", long) is None
+        assert pool.predict_at_once("tiny", pool.read("tiny", " ")) is None
+
+    play(scene, count=lambda *told: counts.append(told))
+
+
 def test_a_shared_run_outlives_the_caller_that_began_it(play):
     async def scene(pool):
         text = "hello attack " * 20_000
