@@ -46,10 +46,10 @@ def test_its_name_is_not_that_of_a_strangers_package():
     assert PROJECT["name"] == "scanner-service-client"
 
 
-def test_the_wheel_is_typed_and_under_70_kb(tmp_path):
+def test_the_wheel_is_typed_and_under_80_kb(tmp_path):
     pytest.importorskip("hatchling")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=SOURCE, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
-    assert wheel.stat().st_size < 70_000
+    assert wheel.stat().st_size < 80_000
     assert "scanner_client/py.typed" in zipfile.ZipFile(wheel).namelist()

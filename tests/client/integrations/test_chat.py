@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import collections
 import json
-import re
 
 import pytest
 
@@ -166,71 +164,6 @@ def test_prompts_of_plain_completions_are_asked_about_and_numbers_are_refused():
         asks(chat.request({"prompt": [1, 2]}))
 
 
-def test_values_with_quotes_are_restored_into_json_that_stays_json(fake):
-    client = fake.client()
-    _, prompt = walks.run(chat.request({"messages": [{"role": "user", "content": "I am Ada"}]}), client)
-    arguments = json.dumps({"to": ["Dear [P_1]"], "count": 3, "nested": {"name": "[P_1]"}})
-    safe, _ = walks.run(walks.strings(arguments, is_output=True), client, prompt)
-    assert json.loads(safe) == {"to": [f"Dear {VALUE}"], "count": 3, "nested": {"name": VALUE}}
-    assert walks.run(walks.strings("no json [P_1]", is_output=True), client, prompt)[0] == f"no json {VALUE}"
-
-
-REPLACED = [
-    (r'(?<="password": ")[^"]+', "[PASSWORD_1]"),
-    (r"ann@example\.com", "[EMAIL_ADDRESS_1]"),
-    (r"4111111111111111", "[CREDIT_CARD_1]"),
-]
-
-# By what is to be replaced, what stands in its place.
-IN_THE_WHOLE = [
-    ({"password": "hunter2!Xk9", "n": 3}, {"password": "[PASSWORD_1]", "n": 3}),
-    ({"ann@example.com": "to"}, {"[EMAIL_ADDRESS_1]": "to"}),
-    ({"card": 4111111111111111}, {"card": "[CREDIT_CARD_1]"}),
-    ({"a": [{"ann@example.com": "ann@example.com"}]}, {"a": [{"[EMAIL_ADDRESS_1]": "[EMAIL_ADDRESS_1]"}]}),
-    ({"mail": "ann@example.com", "n": 3}, {"mail": "[EMAIL_ADDRESS_1]", "n": 3}),
-    ({"n": 3, "nothing": [None, True, 1.5]}, {"n": 3, "nothing": [None, True, 1.5]}),
-]
-
-
-def whole_answer(text):
-    for pattern, placeholder in REPLACED:
-        text = re.sub(pattern, placeholder, text)
-    return blocked("prompt_injection") if "an attack" in text else redacted(text)
-
-
-@pytest.mark.parametrize(("data", "safe"), IN_THE_WHOLE, ids=str)
-@pytest.mark.parametrize("is_output", [False, True])
-def test_what_is_a_value_only_beside_its_key_or_is_no_string_is_replaced(data, safe, is_output):
-    client = FakeScanner(whole_answer).client()
-    assert json.loads(walks.run(walks.strings(json.dumps(data), is_output=is_output), client)[0]) == safe
-    assert walks.run(walks.data_of(data, is_output=is_output), client)[0] == safe
-    part = {"type": "tool_use", "name": "f", "input": data}
-    assert walks.run(walks.content_of(part, is_output=is_output), client)[0]["input"] == safe
-
-
-def test_a_malicious_key_stops_the_walk():
-    client = FakeScanner(whole_answer).client()
-    for arguments in ({"an attack": 1}, json.dumps({"an attack": 1})):
-        with pytest.raises(MaliciousPrompt):
-            walks.run(walks.content_of({"name": "f", "args": arguments}), client)
-
-
-def test_arguments_that_need_no_second_look_are_asked_about_once():
-    fake = FakeScanner(whole_answer)
-    walks.run(walks.strings('{"a": "b", "n": 1}'), fake.client())
-    assert fake.texts == ['{"a": "b", "n": 1}']
-    walks.run(walks.strings('{"a":"ann@example.com"}'), fake.client())
-    assert fake.texts[1:] == ['{"a":"ann@example.com"}', "ann@example.com"]
-
-
-def test_a_mapping_that_is_replaced_by_something_else_is_refused():
-    client = FakeScanner(lambda text: redacted("gone") if text.startswith("{") else Answer()).client()
-    with pytest.raises(walks.Unscannable):
-        walks.run(walks.data_of({"a": "b"}, is_output=False), client)
-    assert walks.run(walks.strings('{"a": "b"}'), client)[0] == "gone"
-    assert walks.answered(walks.data_of({"a": "b"}, is_output=True), lambda _: "") == {}
-
-
 def test_one_attack_anywhere_stops_the_walk(fake):
     messages = [{"role": "user", "content": "hello"}, {"role": "tool", "content": "an attack"}]
     with pytest.raises(MaliciousPrompt):
@@ -350,11 +283,3 @@ def test_a_refusal_in_a_stream_waits_and_is_asked_about():
     delta = last.choices[0].delta
     assert (delta.role, delta.refusal, delta.reasoning_content) == ("assistant", "I WON'T", None)
     assert last.choices[0].logprobs is None
-
-
-def test_a_named_tuple_stays_one():
-    point = collections.namedtuple("Point", "name x")("a", 1)
-    asked, safe = asks(walks.leaves({"point": point}, is_output=False))
-    assert asked == ["a"]
-    assert safe["point"] == type(point)("A", 1)
-    assert type(safe["point"]) is type(point)

@@ -18,6 +18,8 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
 from scanner_client import AsyncClient, Blocked, Client
 from scanner_client.integrations import chat, walks
+from scanner_client.integrations.contents import content_of
+from scanner_client.integrations.data import data_of
 
 
 class _Scanners:
@@ -111,7 +113,7 @@ def guard(
 
 def _input(value: Any) -> walks.Walk[Any]:
     if isinstance(value, str):
-        return (yield from walks.content_of(value))
+        return (yield from content_of(value))
     if isinstance(value, PromptValue):
         return (yield from _prompts(value.to_messages()))
     if isinstance(value, BaseMessage):
@@ -123,7 +125,7 @@ def _input(value: Any) -> walks.Walk[Any]:
 
 def _output(value: Any) -> walks.Walk[Any]:
     if isinstance(value, str):
-        return (yield from walks.content_of(value, is_output=True))
+        return (yield from content_of(value, is_output=True))
     if isinstance(value, BaseMessage):
         return (yield from _answers([value]))[0]
     raise TypeError(f"a guarded runnable gives a text or a message, not {type(value).__name__}")
@@ -132,7 +134,7 @@ def _output(value: Any) -> walks.Walk[Any]:
 def _response(response: Any) -> walks.Walk[Any]:
     """What a model answered an agent, with what was made of its text."""
     response.result = yield from _answers(response.result)
-    response.structured_response = yield from walks.data_of(response.structured_response, is_output=True)
+    response.structured_response = yield from data_of(response.structured_response, is_output=True)
     return response
 
 
@@ -154,14 +156,14 @@ def _message(message: BaseMessage, *, is_output: bool) -> walks.Walk[BaseMessage
         told["additional_kwargs"] = {k: v for k, v in message.additional_kwargs.items() if k != "tool_calls"}
     if is_output:
         told["response_metadata"] = message.response_metadata
-    changes: dict[str, Any] = yield from walks.content_of(told, is_output=is_output)
+    changes: dict[str, Any] = yield from content_of(told, is_output=is_output)
     if message.type == "human":
-        changes["name"] = yield from walks.content_of(message.name)
+        changes["name"] = yield from content_of(message.name)
     if calls:
-        safe = yield from walks.each(walks.data_of(call["args"], is_output=is_output) for call in calls)
+        safe = yield from walks.each(data_of(call["args"], is_output=is_output) for call in calls)
         changes["tool_calls"] = [{**call, "args": args} for call, args in zip(calls, safe, strict=True)]
     if broken:
-        changes["invalid_tool_calls"] = yield from walks.content_of(broken, is_output=is_output)
+        changes["invalid_tool_calls"] = yield from content_of(broken, is_output=is_output)
     if isinstance(message, AIMessageChunk):
         changes["tool_call_chunks"] = []
     return message.model_copy(update=changes)

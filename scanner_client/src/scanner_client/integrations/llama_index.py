@@ -11,6 +11,8 @@ from llama_index.core.schema import MetadataMode
 
 from scanner_client import Blocked, Client, ScanFailed
 from scanner_client.integrations import walks
+from scanner_client.integrations.contents import content_of
+from scanner_client.integrations.data import leaves
 
 
 class ScannerPostprocessor(BaseNodePostprocessor):  # type: ignore[misc]
@@ -66,17 +68,17 @@ def _text(node: Any) -> str:
             others.append(value)
         return value
 
-    walks.answered(walks.leaves(node.metadata, is_output=False), note)
+    walks.answered(leaves(node.metadata, is_output=False), note)
     return "\n".join([text, *others])
 
 
 def _replaced(node: Any) -> walks.Walk[Any]:
     """A copy of *node* with its texts replaced one by one."""
     node = node.model_copy(deep=True)
-    shown = yield from walks.content_of(node.get_content(metadata_mode=MetadataMode.LLM))
+    shown = yield from content_of(node.get_content(metadata_mode=MetadataMode.LLM))
     if text := node.get_content(metadata_mode=MetadataMode.NONE):
-        node.set_content((yield from walks.content_of(text)))
-    node.metadata = yield from walks.leaves(node.metadata, is_output=False)
+        node.set_content((yield from content_of(text)))
+    node.metadata = yield from leaves(node.metadata, is_output=False)
     if node.get_content(metadata_mode=MetadataMode.LLM) != shown:
         # What is a password only beside the name of its field is replaced in the whole alone.
         node.set_content(shown)

@@ -22,6 +22,8 @@ from llm.parts import Message, ReasoningPart, StreamEvent, TextPart, ToolCallPar
 
 from scanner_client import AsyncClient, Client
 from scanner_client.integrations import chat, walks
+from scanner_client.integrations.contents import content_of
+from scanner_client.integrations.data import data_of, strings
 
 PREFIX = "guarded/"
 
@@ -139,13 +141,13 @@ def _message(message: Message) -> walks.Walk[Message]:
 
 def _part(part: Any) -> walks.Walk[Any]:
     if isinstance(part, TextPart):
-        return dataclasses.replace(part, text=(yield from walks.content_of(part.text)))
+        return dataclasses.replace(part, text=(yield from content_of(part.text)))
     if isinstance(part, ToolResultPart):
-        return dataclasses.replace(part, output=(yield from walks.content_of(part.output)))
+        return dataclasses.replace(part, output=(yield from content_of(part.output)))
     if isinstance(part, ToolCallPart):
-        return dataclasses.replace(part, arguments=(yield from walks.data_of(part.arguments, is_output=False)))
+        return dataclasses.replace(part, arguments=(yield from data_of(part.arguments, is_output=False)))
     if isinstance(part, ReasoningPart):
-        return dataclasses.replace(part, text=(yield from walks.content_of(part.text)))
+        return dataclasses.replace(part, text=(yield from content_of(part.text)))
     return part
 
 
@@ -178,17 +180,17 @@ def _text(event: Any, rest: list[StreamEvent]) -> str:
 def _rest(events: list[StreamEvent], response: Any) -> walks.Walk[list[StreamEvent]]:
     """The *events* that waited, tool calls whole; the calls noted in *response* are changed in place."""
     for call in response._tool_calls:
-        call.arguments = yield from walks.data_of(call.arguments, is_output=True)
+        call.arguments = yield from data_of(call.arguments, is_output=True)
     safe: list[StreamEvent] = []
     arguments: dict[str | None, str] = {}
     for event in events:
         if event.type == "tool_call_args":
             arguments[event.tool_call_id] = arguments.get(event.tool_call_id, "") + event.chunk
         elif event.type == "tool_result":
-            safe.append(dataclasses.replace(event, chunk=(yield from walks.content_of(event.chunk, is_output=True))))
+            safe.append(dataclasses.replace(event, chunk=(yield from content_of(event.chunk, is_output=True))))
         else:
             safe.append(event)
     for call_id, text in arguments.items():
-        chunk = yield from walks.strings(text, is_output=True)
+        chunk = yield from strings(text, is_output=True)
         safe.append(StreamEvent(type="tool_call_args", chunk=chunk, tool_call_id=call_id))
     return safe

@@ -23,6 +23,7 @@ from openai import AsyncOpenAI, NotGiven, Omit, OpenAI
 
 from scanner_client import AsyncClient, Client
 from scanner_client.integrations import chat, walks
+from scanner_client.integrations.contents import content_of
 from scanner_client.integrations.streaming import chat_chunks, chat_chunks_async
 
 T = TypeVar("T", OpenAI, AsyncOpenAI)
@@ -174,7 +175,7 @@ def _replay(events: list[Any], final: Any) -> Iterator[Any]:
             yield event
         elif event.type in _ADDED:
             name = _ADDED[event.type]
-            part = walks.content_of(getattr(event, name), is_output=True)
+            part = content_of(getattr(event, name), is_output=True)
             setattr(event, name, walks.answered(part, lambda _: ""))
             yield event
         elif event.type in _REPLACED and at not in told:
