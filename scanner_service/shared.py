@@ -91,7 +91,11 @@ def _connect(url: str) -> Redis:
     from redis.asyncio import BlockingConnectionPool, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
+    from redis.exceptions import RedisError
 
+    no_url = "SCANNER_REDIS_URL: not a `redis://`, `rediss://` or `unix://` URL"
+    if not url.startswith(("redis://", "rediss://", "unix://")):  # redis-py takes `redis:6379` for localhost
+        raise ConfigError(no_url)
     try:
         pool = BlockingConnectionPool.from_url(
             url,
@@ -101,6 +105,9 @@ def _connect(url: str) -> Redis:
             socket_connect_timeout=CALL_SECONDS,
             retry=Retry(NoBackoff(), 0),  # by default redis-py tries for seconds
         )
+        pool.make_connection()  # not connected: options are first looked at here
     except ValueError:
-        raise ConfigError("SCANNER_REDIS_URL: not a `redis://`, `rediss://` or `unix://` URL") from None
+        raise ConfigError(no_url) from None
+    except (TypeError, RedisError):
+        raise ConfigError("SCANNER_REDIS_URL: an option behind `?` that no connection of this kind takes") from None
     return Redis.from_pool(pool)

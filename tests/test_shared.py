@@ -151,11 +151,21 @@ def test_without_the_variable_there_is_no_redis():
     assert Shared.load({}, print) is None
 
 
-@pytest.mark.parametrize("url", ["http://user:secret@host", "nonsense:secret", "redis://host:secret"])
+@pytest.mark.parametrize("url", ["http://user:secret@host", "nonsense:secret", "redis://host:secret", "redis:secret"])
 def test_a_url_that_is_none_is_refused_without_repeating_it(url):
     with pytest.raises(ConfigError) as error:
         Shared(url, print)
     assert "SCANNER_REDIS_URL" in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis://host?ssl_ca_certs=secret", "rediss://host?ssl_cert_reqs=secret", "unix:///redis.sock?colour=secret"],
+)
+def test_an_option_that_would_fail_every_call_is_refused_at_start(url):
+    with pytest.raises(ConfigError, match=r"SCANNER_REDIS_URL: an option behind `\?`") as error:
+        Shared(url, print)
     assert "secret" not in str(error.value)
 
 

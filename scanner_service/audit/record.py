@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from scanner_service.audit.event import Decision, event_of
 from scanner_service.audit.sinks import Sink, open_sink
-from scanner_service.config import AuditConfig
+from scanner_service.config import AuditConfig, FileAudit
 from scanner_service.errors import AuditFailed, ConfigError
 from scanner_service.logs import log_failure
 
@@ -187,7 +187,8 @@ def check(config: AuditConfig | None, environment: Mapping[str, str], *, write: 
             if write:
                 sink.write(())
         except OSError as error:
-            raise ConfigError(f"`$.audit`: cannot be written: {error.strerror}") from None
+            file = config.path if isinstance(config, FileAudit) else "standard output"
+            raise ConfigError(f"{file}: cannot be written: {error.strerror} - at `$.audit`") from None
         finally:
             sink.close()
 

@@ -204,5 +204,5 @@ def test_a_short_key_is_refused_and_not_repeated(config):
 def test_a_file_that_cannot_be_opened_is_found_out_before_the_start(tmp_path):
     config = FileAudit(path=str(tmp_path / "absent" / "audit.jsonl"))
     record.check(config, {}, write=False)
-    with pytest.raises(ConfigError, match=r"`\$.audit`: cannot be written: No such file"):
+    with pytest.raises(ConfigError, match=r"audit\.jsonl: cannot be written: No such file"):
         record.check(config, {}, write=True)

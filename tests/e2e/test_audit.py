@@ -196,7 +196,9 @@ def test_a_collector_gets_the_events_even_those_that_wait_for_it_when_the_server
 
 def test_what_cannot_be_written_to_is_said_before_the_start(tmp_path: Path) -> None:
     audit = {"to": "file", "path": str(tmp_path / "absent" / "audit.jsonl")}
-    with pytest.raises(RuntimeError, match=r"`\$.audit`: cannot be written: No such file or directory"):
+    with pytest.raises(
+        RuntimeError, match=r"/audit\.jsonl: cannot be written: No such file or directory - at `\$.audit`"
+    ):
         with running(tmp_path, environment(tmp_path, audit)):
             pass
 
