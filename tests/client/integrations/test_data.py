@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
+import datetime
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -36,7 +39,7 @@ REPLACED = [
 IN_THE_WHOLE = [
     ({"password": "hunter2!Xk9", "n": 3}, {"password": "[PASSWORD_1]", "n": 3}),
     ({"ann@example.com": "to"}, {"[EMAIL_ADDRESS_1]": "to"}),
-    ({"card": 4111111111111111}, {"card": "[CREDIT_CARD_1]"}),
+    ({"card": 4111111111111111, "n": 3, "x": [1.5]}, {"card": "[CREDIT_CARD_1]", "n": 3, "x": [1.5]}),
     ({"a": [{"ann@example.com": "ann@example.com"}]}, {"a": [{"[EMAIL_ADDRESS_1]": "[EMAIL_ADDRESS_1]"}]}),
     ({"mail": "ann@example.com", "n": 3}, {"mail": "[EMAIL_ADDRESS_1]", "n": 3}),
     ({"n": 3, "nothing": [None, True, 1.5]}, {"n": 3, "nothing": [None, True, 1.5]}),
@@ -80,6 +83,54 @@ def test_a_mapping_that_is_replaced_by_something_else_is_refused():
         walks.run(data_of({"a": "b"}, is_output=False), client)
     assert walks.run(strings('{"a": "b"}'), client)[0] == "gone"
     assert walks.answered(data_of({"a": "b"}, is_output=True), lambda _: "") == {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Payment:
+    """What an application has an answer parsed into."""
+
+    password: str
+    card: int
+    sum: float
+    when: datetime.date
+    others: tuple[Payment, ...] = ()
+
+
+PAYMENT = Payment("hunter2!Xk9", 4111111111111111, 1.5, datetime.date(2026, 1, 2))
+SAFE_PAYMENT = Payment("[PASSWORD_1]", "[CREDIT_CARD_1]", 1.5, datetime.date(2026, 1, 2))  # type: ignore[arg-type]
+HARMLESS = Payment("", 3, 1.5, datetime.date(2026, 1, 2))
+
+
+@pytest.mark.parametrize("is_output", [False, True])
+def test_in_objects_of_an_application_numbers_and_what_is_a_value_beside_its_name_are_replaced(is_output):
+    client = FakeScanner(whole_answer).client()
+    assert walks.run(data_of(PAYMENT, is_output=is_output), client)[0] == SAFE_PAYMENT
+    nested = dataclasses.replace(HARMLESS, others=(PAYMENT, HARMLESS))
+    safe = dataclasses.replace(HARMLESS, others=(SAFE_PAYMENT, HARMLESS))
+    assert walks.run(data_of(nested, is_output=is_output), client)[0] == safe
+    assert walks.run(data_of({"paid": nested, "n": 3}, is_output=is_output), client)[0] == {"paid": safe, "n": 3}
+
+
+def test_in_models_of_pydantic_as_well():
+    pydantic = pytest.importorskip("pydantic")
+    fields = {field.name: (Any, ...) for field in dataclasses.fields(Payment)}
+    model = pydantic.create_model("Model", __config__={"extra": "allow"}, **fields)
+    given = model(**vars(HARMLESS) | {"others": [model(**vars(PAYMENT))], "more": {"card": 4111111111111111}})
+    safe = walks.run(data_of(given, is_output=True), FakeScanner(whole_answer).client())[0]
+    assert safe.others == [model(**vars(SAFE_PAYMENT))]
+    assert safe == given.model_copy(update={"others": safe.others, "more": {"card": "[CREDIT_CARD_1]"}})
+
+
+def test_an_object_of_which_a_field_is_gone_is_refused():
+    client = FakeScanner(lambda text: redacted('{"sum": 1.5}') if text.startswith("{") else Answer()).client()
+    with pytest.raises(walks.Unscannable, match="Payment"):
+        walks.run(data_of(PAYMENT, is_output=True), client)
+
+
+def test_a_malicious_number_in_an_object_stops_the_walk():
+    client = FakeScanner(lambda text: blocked("patterns") if "4111" in text else Answer()).client()
+    with pytest.raises(MaliciousPrompt):
+        walks.run(data_of(PAYMENT, is_output=False), client)
 
 
 def test_a_named_tuple_stays_one():

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scanner_client.integrations.contents import content_of, fields_of
+from scanner_client.integrations.contents import content_of
+from scanner_client.integrations.data import fields_of
 from scanner_client.integrations.walks import Ask, Unscannable, Walk, each
 
 TRUSTED_ROLES = frozenset({"system", "developer"})

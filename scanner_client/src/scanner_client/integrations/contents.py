@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from scanner_client.integrations.data import WORDLESS, data_of, strings
+from scanner_client.integrations.data import WORDLESS, data_of, fields_of, strings
 from scanner_client.integrations.walks import Ask, Unscannable, Walk, each
 
 # Fields that refer, choose or carry bytes. Their values are passed on as long as they look like it.
@@ -54,11 +54,6 @@ def content_of(content: Any, *, is_output: bool = False) -> Walk[Any]:
         if safe_value is not value:
             setattr(content, name, safe_value)
     return content
-
-
-def fields_of(thing: Any) -> dict[str, Any]:
-    """The fields of an object of an answer, those that its type does not know included."""
-    return {**vars(thing), **(getattr(thing, "model_extra", None) or {})}
 
 
 def _field(named: Mapping[str, Any], name: str, *, is_output: bool) -> Walk[Any]:
