@@ -105,7 +105,7 @@ def _connect(url: str) -> Redis:
             socket_connect_timeout=CALL_SECONDS,
             retry=Retry(NoBackoff(), 0),  # by default redis-py tries for seconds
         )
-        pool.make_connection()  # not connected: options are first looked at here
+        pool.make_connection()  # type: ignore[no-untyped-call]  # not connected: only here are options looked at
     except ValueError:
         raise ConfigError(no_url) from None
     except (TypeError, RedisError):
