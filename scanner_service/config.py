@@ -224,6 +224,8 @@ def _as_written(steps: Steps, whole: Any, written: Any) -> str:
 def _check(path: Path, config: Config) -> None:
     if config.default_policy not in config.policies:
         raise ConfigError(f"{path}: `$.default_policy` names `{config.default_policy}`, which is not in `$.policies`")
+    if config.metrics_require_key and config.allow_anonymous:
+        raise ConfigError(f"{path}: `$.metrics_require_key`: nobody needs a key where `$.allow_anonymous` is true")
     for key, entry in config.keys.items():
         for name in entry.policies or ():
             if name not in config.policies:

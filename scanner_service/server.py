@@ -47,6 +47,7 @@ VARIABLES = frozenset(
     }
 )
 _OF_KUBERNETES = re.compile(r".*_(SERVICE_HOST|PORT(_.*)?)")  # set in every pod, for a Service called `scanner…`
+_MEMORY = "/dev/shm"  # noqa: S108 - the files in it have names that nobody can guess
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
 _VAULT = "SCANNER_VAULT_KEYS"
 
@@ -107,6 +108,21 @@ def read_workers(value: str | None) -> int:
     return int(value or "1")
 
 
+def find_scratch() -> str:
+    """
+    Where the heartbeat and the counters lie: in memory, where no full disk stops them, or else among temporary files.
+
+    Raises:
+        ConfigError: if neither can be written.
+    """
+    if os.access(_MEMORY, os.W_OK):
+        return _MEMORY
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        raise ConfigError(f"TMPDIR: names no folder that can be written, and {_MEMORY} is none either") from None
+
+
 def find_unknown(names: Iterable[str]) -> list[str]:
     """Those of *names* that look like variables of ours and are none: a misspelt one would do nothing, silently."""
     ours = (name for name in names if name.startswith("SCANNER_") and not _OF_KUBERNETES.fullmatch(name))
@@ -126,6 +142,7 @@ try:
     _loaded = _config()
     bind = read_bind(os.environ.get("SCANNER_BIND"))
     workers = read_workers(os.environ.get("SCANNER_WORKERS"))
+    worker_tmp_dir = find_scratch()
 except ConfigError as error:
     sys.stderr.write(f"scanner-service: {error}\n")
     raise SystemExit(2) from None
@@ -137,8 +154,6 @@ http_parser = "python"  # not whatever else is installed: `tests/e2e` attacks th
 asgi_lifespan = "on"  # a worker whose models do not load must end the server, not serve
 control_socket_disable = True  # it would be written to the home folder, which may be read-only
 umask = 0o007  # of a Unix socket: for its user and group
-# For the heartbeat, which must not wait for a disk, and for metrics: counting on a full disk would kill the worker.
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 # Longer than the clients that are common (httpx: 5 s, aiohttp: 15 s), so that they close first; shorter than the 30 s
 # in which Kubernetes wants a stopping container gone, because the server waits for idle connections.

@@ -48,6 +48,7 @@ def test_defaults_are_the_safe_ones(tmp_path):
         (SMALL.replace("name: one", "name: One Two", 1), "$.policies.default.prompt[0].name"),
         ("policies: {}\n", "$.policies"),
         (SMALL + "default_policy: strict\n", "$.default_policy"),
+        (SMALL + "allow_anonymous: true\nmetrics_require_key: true\n", "$.metrics_require_key"),
         (SMALL + "scan_timeout_seconds: 0\n", "$.scan_timeout_seconds"),
         (SMALL + "limits: {max_body_bytes: many}\n", "$.limits.max_body_bytes"),
         (SMALL + "keys: {team: {policies: [strict]}}\n", "$.keys.team.policies"),

@@ -1,5 +1,8 @@
 import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,6 +10,8 @@ import pytest
 
 from scanner_service import server
 from scanner_service.errors import ConfigError
+
+ROOT = Path(__file__).parent.parent
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -54,3 +59,25 @@ def test_there_is_one_worker_unless_the_environment_says_more(value, workers):
 def test_a_number_of_workers_that_is_none_is_refused(value):
     with pytest.raises(ConfigError, match="SCANNER_WORKERS: not a number from 1 to 9999"):
         server.read_workers(value)
+
+
+def where_scratch_lies(tmp_path, *unwritable):
+    """What a server says whose folders *unwritable* are read-only; in a view of the file systems of its own."""
+    mounts = "".join(f"mount -t tmpfs -o ro none {folder} && " for folder in unwritable)
+    program = "from scanner_service import server; print(server.worker_tmp_dir)"
+    command = ["unshare", "--mount", "sh", "-c", f'{mounts} cd {unwritable[-1]} && exec "$@"', "sh"]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [*command, sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    if "unshare" in done.stderr:
+        pytest.skip("a view of one's own needs root")
+    return done.stdout.strip() or done.stderr.strip()
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="only Linux has it")
+def test_shared_memory_that_cannot_be_written_is_left_alone(tmp_path):
+    assert where_scratch_lies(tmp_path, "/mnt") == "/dev/shm"
+    assert where_scratch_lies(tmp_path, "/dev/shm") == str(tmp_path)
+    said = where_scratch_lies("/dev/shm", "/tmp", "/var/tmp", "/dev/shm")
+    assert said == "scanner-service: TMPDIR: names no folder that can be written, and /dev/shm is none either"

@@ -179,6 +179,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"config": CONFIG | {"metrics_require_key": True}, "serviceMonitor": {"enabled": True}},
         "bearerTokenSecret",
     ),
+    "a key for metrics where nobody needs one": (
+        {"config": CONFIG | {"metrics_require_key": True, "allow_anonymous": True}},
+        "config.metrics_require_key",
+    ),
     "a disruption budget of nothing, which no node could ever be drained with": (
         {"podDisruptionBudget": {"maxUnavailable": 0}},
         "maxUnavailable",

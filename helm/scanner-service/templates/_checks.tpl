@@ -16,6 +16,9 @@
 {{- if not (or (include "scanner-service.hasApiKeys" .) .Values.config.allow_anonymous .Values.existingConfigMap) -}}
 {{- fail "nobody could call: set credentials.apiKeys or credentials.existingSecret, or config.allow_anonymous: true" -}}
 {{- end -}}
+{{- if and .Values.config.metrics_require_key .Values.config.allow_anonymous -}}
+{{- fail "config.metrics_require_key: nobody needs a key where config.allow_anonymous is true" -}}
+{{- end -}}
 {{- if and .Values.config.metrics_require_key .Values.serviceMonitor.enabled (not .Values.serviceMonitor.bearerTokenSecret) -}}
 {{- fail "config.metrics_require_key is true: the ServiceMonitor needs serviceMonitor.bearerTokenSecret" -}}
 {{- end -}}
