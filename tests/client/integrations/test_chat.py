@@ -147,6 +147,26 @@ def test_variables_of_prompts_and_other_texts_of_a_request_are_asked_about():
     assert asks(chat.request({"prompt": "e", "suffix": "f", "documents": [{"text": "g"}]}))[0] == ["g", "f", "e"]
 
 
+@pytest.mark.parametrize(
+    "laid_over",
+    [
+        {"extra_body": "TEXT"},
+        {"fallbacks": ["m", "TEXT"]},
+        {"fallbacks": [{"m": ["n", "TEXT"]}]},
+        {"context_window_fallbacks": [{"m": ["TEXT"]}]},
+        {"content_policy_fallbacks": [{"model": "m", "extra_body": "TEXT"}]},
+        {"model_list": [{"model_name": "m", "litellm_params": "TEXT"}]},
+    ],
+    ids=str,
+)
+def test_what_is_laid_over_a_request_is_asked_about(laid_over):
+    def having(text):
+        message = json.dumps({"model": "m", "messages": [{"role": "user", "content": text}], "stop": ["s"]})
+        return json.loads(json.dumps(laid_over).replace('"TEXT"', message))
+
+    assert asks(chat.request(having("some text"))) == (["some text"], having("SOME TEXT"))
+
+
 def test_what_nobody_can_read_is_refused():
     with pytest.raises(walks.Unscannable):
         asks(chat.request({"messages": [{"role": "user", "content": object()}]}))

@@ -38,6 +38,27 @@ def request(body: Mapping[str, Any]) -> Walk[dict[str, Any]]:
         safe["prompt"] = yield from _prompt(body["prompt"])
     if variables := body.get("prompt_variables"):
         safe["prompt_variables"] = yield from _variables(variables)
+    for name in _LAID_OVER:
+        if name in body:
+            safe[name] = yield from _laid_over(body[name])
+    return safe
+
+
+# Where LiteLLM takes other requests from, or parts of one, to lay them over this one.
+_FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+_LAID_OVER = ("extra_body", "litellm_params", "model_list", *_FALLBACKS)
+
+
+def _laid_over(given: Any) -> Walk[Any]:
+    """A request or a part of one, or a list of them, by names of models or not. What else there is, are such names."""
+    if isinstance(given, (list, tuple)):
+        return (yield from each(_laid_over(item) for item in given))
+    if not isinstance(given, Mapping):
+        return given
+    safe = yield from request(given)
+    for name, value in given.items():
+        if safe[name] is value and isinstance(value, (list, tuple)):
+            safe[name] = yield from _laid_over(value)
     return safe
 
 
