@@ -256,6 +256,30 @@ def test_the_client_that_was_given_stays_as_it_is_and_other_endpoints_pass(fake_
         assert sdk.chat.completions.create(model="m", messages=user(ATTACK)).choices
         assert guarded.embeddings.create(model="m", input="text", encoding_format="float").data[0].embedding == [0, 1]
         assert guarded.moderations.create(input="text").results == []
+        fake_llm.says = {"object": "list", "data": [], "has_more": False}
+        assert guarded.models.list().data == []
+        assert guarded.responses.input_items.list("r-1").data == []
+        assert guarded.chat.completions.messages.list("c-1").data == []
+
+
+def test_what_is_put_into_a_conversation_is_guarded(client, fake_llm):
+    fake_llm.says = {"id": "conv_1", "object": "conversation", "created_at": 1, "metadata": {}, "data": []}
+    assert client.conversations.create().id == "conv_1"
+    client.conversations.create(items=user("I am Ada"))
+    client.conversations.items.create("conv_1", items=user("I am Ada"))
+    assert [body.get("items") for body in fake_llm.bodies] == [None, *[user("I am [PERSON_1]")] * 2]
+    for ask in (client.conversations.create, lambda items: client.conversations.items.create("conv_1", items=items)):
+        with pytest.raises(MaliciousPrompt):
+            ask(items=user(ATTACK))
+    assert client.conversations.retrieve("conv_1").id == "conv_1"
+    assert client.conversations.items.list("conv_1").data == []
+
+
+@pytest.mark.parametrize("path", ["threads/t-1/messages", "batches", "agents/sessions/s-1/events", "unheard_of"])
+def test_endpoints_that_ask_an_llm_in_another_way_are_refused(client, fake_llm, path):
+    with pytest.raises(TypeError, match="unguarded client"):
+        client.post(f"/{path}", body={"content": ATTACK}, cast_to=object)
+    assert fake_llm.bodies == []
 
 
 def test_an_outage_is_an_outage(fake_llm):

@@ -20,13 +20,13 @@ TRUSTED_ROLES = frozenset({"system", "developer"})
 
 def request(body: Mapping[str, Any]) -> Walk[dict[str, Any]]:
     """
-    The body of a chat completion, a response, a plain completion or a message of Anthropic's.
+    The body of a chat completion, a response, a conversation, a plain completion or a message of Anthropic's.
 
     Raises:
         Unscannable: it has something in it that can't be scanned, such as the numbers of tokens.
     """
     safe = dict(body)
-    for name in ("messages", "input"):
+    for name in ("messages", "input", "items"):
         if isinstance(given := body.get(name), (list, tuple)):
             safe[name] = yield from each(_message(message) for message in given)
         elif given is not None:

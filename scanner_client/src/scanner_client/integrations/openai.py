@@ -8,8 +8,9 @@
 
 It sits where all methods of the SDK send their requests, so that `parse`, `stream` and `with_options` are guarded too.
 A response that is retrieved later is scanned as well, but the values in it stay replaced: only the call that asked for
-it can put them back. What can't be scanned is refused: raw responses, lists of stored completions. Other endpoints,
-such as embeddings, pass unscanned, and so do web sockets (`connect`).
+it can put them back. What is put into a conversation is scanned, what is read out of it is not. What can't be scanned
+is refused: raw responses, lists of stored completions, and endpoints that ask an LLM in another way, such as batches
+and agents. Embeddings, files, pictures and sound pass unscanned, and so do web sockets (`connect`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,15 @@ _RAW = "x-stainless-raw-response"
 
 # What an LLM is asked, and what is stored of that: `/responses/r-1` is an answer, `/responses/r-1/input_items` is not.
 _PATH = re.compile(r"(?:^|/)(chat/completions|completions|responses)(?:/([^/?]+)(?:/cancel)?)?/?(?:\?.*)?$")
+
+# What an LLM is told in a conversation that goes on.
+_CONVERSATION = re.compile(r"(?:^|/)conversations(?:/[^/?]+(?:/items(?:/[^/?]+)?)?)?/?(?:\?.*)?$")
+
+# What asks no LLM for a text, or lists what one was asked.
+_PASSED = re.compile(
+    r"/?(?:audio|containers|embeddings|files|fine_tuning|images|models|moderations|uploads|vector_stores|videos"
+    r"|chat/completions/[^/?]+/messages|responses/[^/?]+/input_items)(?:[/?]|$)"
+)
 
 
 def guard(client: T, scanner: Client | AsyncClient | None = None) -> T:
@@ -58,15 +68,23 @@ def guard(client: T, scanner: Client | AsyncClient | None = None) -> T:
 
 
 def _endpoint(options: Any, *, stream: bool) -> str | None:
-    """Which endpoint of an LLM is asked; None if it is another one."""
-    found = _PATH.search(options.url)
-    if found is None or options.method.lower() == "delete":
+    """Which endpoint of an LLM is asked; None if none is."""
+    method, found = options.method.lower(), _PATH.search(options.url)
+    if method == "delete" or _PASSED.match(options.url):
         return None
+    if _CONVERSATION.search(options.url):
+        return "conversations" if method == "post" else None
+    if found is None:
+        raise walks.Unscannable("the scanner can't read what this endpoint is asked: ask it with the unguarded client")
     if any(str(name).lower() == _RAW for name in options.headers or {}):
         raise walks.Unscannable("a raw response can't be scanned: use neither with_raw_response nor its kin")
     if stream and found[1] == "completions":
         raise walks.Unscannable("a plain completion can't be streamed through the scanner: use a chat completion")
     return "input_tokens" if found[2] == "input_tokens" else found[1]
+
+
+# Where an LLM is told something and says nothing.
+_SILENT = frozenset({"input_tokens", "conversations"})
 
 
 def _body(options: Any) -> dict[str, Any]:
@@ -96,7 +114,7 @@ class _Guarded:
             return ask(options)
         body, prompt = walks.run(chat.request(_body(options)), self._scanner)
         answer = ask(_asking(options, body))
-        if endpoint == "input_tokens":
+        if endpoint in _SILENT:
             return answer
         if not stream:
             return _parsed(options, walks.run(chat.answer(answer), self._scanner, prompt)[0])
@@ -122,7 +140,7 @@ class _GuardedAsync:
             return await ask(options)
         body, prompt = await walks.run_async(chat.request(_body(options)), self._scanner)
         answer = await ask(_asking(options, body))
-        if endpoint == "input_tokens":
+        if endpoint in _SILENT:
             return answer
         if not stream:
             return _parsed(options, (await walks.run_async(chat.answer(answer), self._scanner, prompt))[0])
