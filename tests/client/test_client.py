@@ -148,6 +148,8 @@ def test_one_text_is_not_several(client, with_async_client):
         lambda: client.analyze_prompts(ATTACK),  # letter by letter it would be harmless
         lambda: client.analyze_many(ATTACK),
         lambda: with_async_client(lambda twin: twin.analyze_many(ATTACK)),
+        lambda: client.analyze_prompts({"a": ATTACK}),  # its key would be
+        lambda: client.analyze_many({"a": ATTACK}),
     ):
         with pytest.raises(TypeError, match="several texts"):
             call()

@@ -193,10 +193,10 @@ def as_value(failure: errors.ScanFailed) -> errors.ScanFailed:
 def several(prompts: object) -> None:
     """
     Raises:
-        TypeError: *prompts* are one text, whose letters would be scanned one by one, and found harmless.
+        TypeError: *prompts* are one text, or a mapping: its letters, or its keys, would be scanned, and found harmless.
     """
-    if isinstance(prompts, str):
-        raise TypeError("prompts must be several texts, not one str")
+    if isinstance(prompts, (str, Mapping)):
+        raise TypeError(f"prompts must be several texts, not one {type(prompts).__name__}")
 
 
 def backoff(attempt: int, chance: float) -> float:
