@@ -10,6 +10,7 @@ import errno
 import math
 import os
 import re
+import resource
 import secrets
 import shutil
 import signal
@@ -48,6 +49,7 @@ VARIABLES = frozenset(
 )
 _OF_KUBERNETES = re.compile(r".*_(SERVICE_HOST|PORT(_.*)?)")  # set in every pod, for a Service called `scanner…`
 _MEMORY = "/dev/shm"  # noqa: S108 - the files in it have names that nobody can guess
+_HANDLES, _CONNECTIONS = 1024, 768  # what is enough for a worker; see `connections`
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
 _VAULT = "SCANNER_VAULT_KEYS"
 
@@ -123,6 +125,21 @@ def find_scratch() -> str:
         raise ConfigError(f"TMPDIR: names no folder that can be written, and {_MEMORY} is none either") from None
 
 
+def count_connections(handles: int) -> int:
+    """
+    How many connections a worker keeps whose process may have so many file *handles*.
+
+    What is over them is accepted before it is hung up on, a hundred at a time; the worker itself has two dozen.
+    """
+    return min(_CONNECTIONS, max(handles // 2, handles - 256))
+
+
+def _most_handles() -> int:
+    """How many file handles a process may have, of those that are enough."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return _HANDLES if hard == resource.RLIM_INFINITY else min(_HANDLES, hard)
+
+
 def find_unknown(names: Iterable[str]) -> list[str]:
     """Those of *names* that look like variables of ours and are none: a misspelt one would do nothing, silently."""
     ours = (name for name in names if name.startswith("SCANNER_") and not _OF_KUBERNETES.fullmatch(name))
@@ -165,7 +182,8 @@ _wait_seconds, _close_seconds = _longest_request + 3, 7
 graceful_timeout = _wait_seconds + _close_seconds
 timeout = max(30, _longest_request + 5)  # of the heartbeat, and of a body that stalls
 asgi_disconnect_grace_period = 1
-worker_connections = 768  # see `connections`; a process commonly has 1,024 file handles
+_handles = _most_handles()
+worker_connections = count_connections(_handles)
 
 limit_request_line = 4094
 limit_request_fields = 64
@@ -204,6 +222,11 @@ def on_starting(server: Any) -> None:
     """
     for name in find_unknown(os.environ):
         server.log.warning("%s is no variable of this service, and is ignored", name)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < _handles:  # what is common is 1,024, or 256
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_handles, hard))
+    if worker_connections < _CONNECTIONS:
+        server.log.warning("%d file handles are few: a worker keeps %d connections", _handles, worker_connections)
     server.accepted = Accepted() if hasattr(os, "memfd_create") else None
     server.handle_hup = lambda: server.kill_workers(signal.SIGUSR1)
     os.environ.pop(_METRICS, None)  # a folder of somebody else, whose counters are not ours

@@ -61,6 +61,11 @@ def test_a_number_of_workers_that_is_none_is_refused(value):
         server.read_workers(value)
 
 
+@pytest.mark.parametrize(("handles", "connections"), [(1024, 768), (900, 644), (512, 256), (64, 32)])
+def test_a_worker_keeps_no_more_connections_than_it_has_handles_for(handles, connections):
+    assert server.count_connections(handles) == connections
+
+
 def where_scratch_lies(tmp_path, *unwritable):
     """What a server says whose folders *unwritable* are read-only; in a view of the file systems of its own."""
     mounts = "".join(f"mount -t tmpfs -o ro none {folder} && " for folder in unwritable)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -182,6 +184,22 @@ def test_a_full_disk_stops_nothing(tmp_path: Path, tiny_disk: Path) -> None:
         assert total(server, "scanner_scans_total") == 40
         assert len(server.output) - len(said) < 4096  # the log itself was on that disk: its lines are lost
         assert server.process.poll() is None
+
+
+def test_a_worker_that_gets_few_file_handles_takes_what_it_may_have_and_keeps_some(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 1024:
+        pytest.skip("more file handles than these are needed here too")
+    with ExitStack() as stack:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))  # as little as a shell may give it
+        try:
+            server = stack.enter_context(running(tmp_path, configured(tmp_path, CHAIN)))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(200):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        assert server.post("/analyze/prompt", json={"prompt": "ATTACK"}).json()["is_valid"] is False
+        assert "out of system resource" not in server.output
 
 
 @contextmanager
