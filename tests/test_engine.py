@@ -179,7 +179,9 @@ def test_a_text_that_a_model_cannot_read_excuses_only_the_rules_that_need_it(wor
         def read(self, model, text):
             raise ModelError(f"cannot read {text}")
 
-    result = scan([rule(ModelScanner(), "model"), word_rule("none")], MARKER, Illiterate({"guard": whole}))
+    models = Illiterate({"guard": whole})
+    result = scan([rule(ModelScanner(), "model"), word_rule("none")], MARKER, models)
+    assert models.calls == []
     assert [one.error for one in result.results] == ["model_failed", None]
     assert not result.is_valid
     assert MARKER not in caplog.text
@@ -254,6 +256,49 @@ def test_the_event_loop_is_free_while_a_scanner_works():
     pause, result = asyncio.run(longest_pause())
     assert pause < 0.05
     assert result.is_valid
+
+
+def test_a_text_that_takes_long_keeps_no_other_waiting(word_rule):
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Held:
+        needs = ()
+
+        def scan(self, text, context):
+            begun.set()
+            go_on.wait(10)
+            return ()
+
+    async def scene():
+        engine = Engine(FakeModels({}), 5.0)
+        long = asyncio.create_task(engine.scan([rule(Held())], "a text"))
+        await asyncio.to_thread(begun.wait)
+        short = await engine.scan([word_rule("text")], "a text")
+        assert not long.done()
+        go_on.set()
+        await long
+        engine.close()
+        return short
+
+    assert asyncio.run(scene()).results[0].triggered
+
+
+def test_a_closed_engine_leaves_no_thread_behind(word_rule):
+    def workers():
+        return {thread for thread in threading.enumerate() if thread.name.startswith("scan")}
+
+    async def scene():
+        engine = Engine(FakeModels({}), 5.0)
+        await engine.scan([word_rule("text")], "a text")
+        mine = workers() - before
+        assert mine
+        engine.close()
+        for thread in mine:
+            await asyncio.to_thread(thread.join, 5)
+        return [thread for thread in mine if thread.is_alive()]
+
+    before = workers()
+    assert asyncio.run(scene()) == []
 
 
 def test_a_text_is_prepared_once_its_models_have_room_and_one_without_models_at_once(word_rule):
@@ -404,14 +449,26 @@ def test_a_model_that_fails_on_one_reading_of_a_text_excuses_the_rule_even_if_it
     assert (result.is_valid, result.results[0].error) == (False, "model_failed")
 
 
+def test_a_scanner_that_finds_the_deadline_past_is_not_excused():
+    class Late:
+        needs = ()
+
+        def scan(self, text, context):
+            raise DeadlineExceeded("as `Text.check` says it")
+
+    with pytest.raises(DeadlineExceeded):
+        scan([rule(Late(), on_error=Action.ALLOW)])
+
+
 def test_a_view_that_cannot_be_derived_blocks_and_says_so(monkeypatch):
     def refuse(view, check=None):
         raise ViewError("too much")
 
     monkeypatch.setattr(steps, "VIEWS", {"decoded": refuse, "raw": lambda view, check=None: (view,)})
-    rules = [rule(ModelScanner((Need("guard", "decoded"),)), "hidden"), rule(ModelScanner(), "plain")]
+    hidden, plain = Need("guard", "decoded"), Need("guard")
+    rules = [rule(ModelScanner(needs), str(at)) for at, needs in enumerate([(hidden,), (plain,), (plain, hidden)])]
     result = scan(rules, models=FakeModels({"guard": lambda text: []}))
-    assert [one.error for one in result.results] == ["scanner_failed", None]
+    assert [one.error for one in result.results] == ["scanner_failed", None, "scanner_failed"]
     assert not result.is_valid
 
 
