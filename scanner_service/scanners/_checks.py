@@ -17,13 +17,15 @@ from hashlib import sha256
 _BLANK = re.compile(r"(?i)x{4}|\*{3}|\.{3}|…|^<|>$|\$[({A-Za-z_]|\{\{|^[{%]|%[(s]|\(\)|\($|^\[[A-Z][A-Z0-9_]*\]$")
 # The same in quotes, where signs may be a part of the secret.
 _FILLED = re.compile(
-    r"(?i)x{4}|\*{4}|\.{3}|…|^<|>$|\{\{|\$\{|^[{$]\w+$|^[{\[(].*[}\])]$|^\$\(.*\)$|%\(\w+\)|^%\w+%?$|\w\(.*\)$"
+    r"(?i)x{4}|\*{4}|\.{3}|…|^<|>$|\{\{|\$\{|^[{$]\w+$|^[{\[(].*[}\])]$|^\$\(.*\)$|%\(\w+\)|^%\w+%?$|^%s|\w\(.*\)$"
 )
 # Words that say so, anywhere in the value or as all of it.
 _SPOKEN = re.compile(
     r"(?i)your|example|placeholder|change_?-?me|dummy|redacted|insert|replace|sample|process\.env|environ|getenv"
     r"|^(?:user(?:name)?|(?:new|old|my)?_?pass(?:word|wd)?|pwd|secret|token|key|hidden|string|text|str|bytes|required"
-    r"|none|null|true|false|undefined|invalid|incorrect|wrong|missing|empty|optional|field|input|forgot|reset|confirm)$"
+    r"|none|null|true|false|undefined|invalid|incorrect|wrong|missing|empty|optional|field|input|forgot|reset|confirm"
+    r"|passwor[dt]|kennwort|contraseña|senha|wachtwoord|hasło|şifre|parola|lösenord|adgangskode|salasana|heslo|jelszó"
+    r"|пароль)$"
 )
 # Parts of identifiers, file names, dates and versions: letters with a short number at most, or names of classes,
 # which also have numbers inside (`StreamingConv1dCacheLayer`).
@@ -59,10 +61,14 @@ def opaque(value: str) -> float:
 
 def password(value: str) -> float:
     """For quoted passwords that people think of: letters with digits or signs; letters alone are less likely."""
-    if _is_placeholder(value) or re.search(r"\s", value) or len(set(value)) < 3:
+    if _FILLED.search(value) or _SPOKEN.search(value) or re.search(r"\s", value) or len(set(value)) < 3:
         return 0.0
     if re.fullmatch(r"[\w./:|-]+", value) and re.search(r"[_./:|-]", value) and _has_words(value):
-        return 0.0  # an identifier, a path, a date, the rules of a form
+        # An identifier, a path, a date, the rules of a form; but not `Pale-Heron-77`.
+        is_typed = re.fullmatch(r"[\w.-]+", value) and all(
+            re.search(kind, value) for kind in ("[A-Z]", "[a-z]", "[0-9]")
+        )
+        return 0.6 if is_typed else 0.0
     return 0.6 if re.search(r"[0-9]|[^\w\s]", value) and not value.isdecimal() else 0.5
 
 
@@ -70,9 +76,10 @@ def bare_password(value: str) -> float:
     """For passwords without quotes, which in code could be expressions: only with letters and digits or signs."""
     letters = re.search(r"[A-Za-z]", value)
     looks_typed = letters and (re.search(r"[0-9!@#$%^&*?~+=]", value) or _has_both_cases(value, 8))
-    # A call, a collection, a tag or an alias of YAML, the name of a class or a test.
+    # A call, a collection, a tag or an alias of YAML, the name of a class or a test, an attribute, a variable.
     is_code = re.search(r"^[\w.]+[(\[]|^[({\[]|^[!*&][A-Za-z_]+$|^(?:[A-Z][a-z]{2,}){2,}$", value)
-    return password(value) if looks_typed and not is_code else 0.0
+    is_name = re.search(r"[_.]", value) and re.fullmatch(r"[\w.-]+", value) and _has_words(value)
+    return password(value) if looks_typed and not (is_code or is_name or _BLANK.search(value)) else 0.0
 
 
 def typed_password(value: str) -> float:

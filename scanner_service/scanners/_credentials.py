@@ -31,8 +31,16 @@ _ABOUT_HASHES = re.compile(
     r"commit|\bsha|hash|digest|md5|integrity|checksum|revision|etag|build|image|blob|tree", re.IGNORECASE
 )
 
-# Before the hash of a public key, in the name of each .NET assembly.
-_PUBLIC_KEY = re.compile(r"public[_ -]?key[_ -]?token\W{0,4}$", re.IGNORECASE)
+# Keys and tokens that open nothing: of .NET assemblies, rows, caches and pages; and names in Amazon's cloud.
+_NO_SECRET = re.compile(
+    r"public[_ -]?key(?:[_ -]?token)?\W{0,6}$|arn:[\w:-]{1,60}:secret:$"
+    r"|(?:cache|dedup|deduplication|foreign|idempotency|object|partition|range|row|sort)[_-]?key\W{0,6}$"
+    r"|(?:continuation|cursor|next|page|resume|sync)[_-]?token\W{0,6}$",
+    re.IGNORECASE,
+)
+
+# The label of what only its name makes a secret, not its form.
+_BY_NAME = "SECRET"
 
 # What ends in a letter or digit but does not belong to the word after it: an escape of JSON, of an address, of HTML.
 _ESCAPE = re.compile(r"(?:\\[bfnrt]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2})$")
@@ -128,7 +136,7 @@ class Credential:
     def _fits(self, text: str, start: int) -> bool:
         if self.named and not _is_about_secrets(text, start):
             return False
-        return not _PUBLIC_KEY.search(text, max(0, start - 24), start)
+        return self.label != _BY_NAME or not _NO_SECRET.search(text, max(0, start - 80), start)
 
     def _touches(self, text: str, span: Span) -> bool:
         before, after = text[max(0, span.start - 6) : span.start], text[span.end : span.end + 1]

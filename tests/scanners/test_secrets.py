@@ -100,6 +100,19 @@ def test_none_of_many_secrets_is_left_outside_the_findings(seeds, separator):
         assert secret not in sanitized
 
 
+@pytest.mark.parametrize(
+    "name", ["PublicKeyToken=", '"public_key": "', "cache_key: ", "arn:aws:secretsmanager:eu:1:secret:"]
+)
+@pytest.mark.parametrize("template", [GITHUB, STRIPE])
+def test_no_name_hides_a_secret_that_its_form_tells(name, template):
+    secret, _ = sample(template)
+    assert secret in [value for _, value in found(f"{name}{secret}")]
+
+
+def test_most_forms_are_not_tried_on_an_ordinary_text():
+    assert len(SCANNER._set.candidates("Please translate the following paragraph into French.")) < 20
+
+
 @pytest.mark.parametrize("template", [GITHUB, AWS, STRIPE, "SG.{word:22}.{word:42}x"])
 @pytest.mark.parametrize(
     "carrier",
@@ -244,6 +257,40 @@ def test_a_token_counts_as_jwt_only_if_its_header_is_one():
         "JSESSIONID=$JSESSIONID",
         "echo 'done' | sudo -S true",
         "snmp-server community <string> RO",
+        '{"idempotency_key": "20f38a0f-2f9a-efad-b72a-6dc96008d36b"}',
+        "cache_key: 9f86d081884c7d659a2feaa0c55ad015",
+        '"next_page_token": "Zk3vQ8mN2xR7tB5wY1pL"',
+        "partition_key=9f86d081884c7d659a2feaa0c55ad015",
+        '"public_key": "9f86d081884c7d659a2feaa0c55ad015"',
+        "arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/db-Zk3vQ8",
+        '{"password": "Contraseña", "token": "Ficha"}',
+        '{"password": "Passwort"}',
+        "password: Settings.Database.Password1",
+        "password = my_Secret_1",
+        "user_pass = '%s:%s' % pair",
+        '"password": "$DB_PASSWORD"',
+        "TOKEN=$(curl -s http://169.254.169.254/latest/api/token)",
+        "API_KEY=<your-key(s)-here-1>",
+        "SECRET_NAME=prod/app/db(primary)",
+        "- name: DB_PASSWORD\n  valueFrom:\n    secretKeyRef: {name: db2}",
+        "- name: DB_PASSWORD\n  value: {{ .Values.db.password1 }}",
+        'variable "db_password" {\n  type = string\n}\nvariable "size1" { default = "t3.micro1" }',
+        '#define PASSWORD_LENGTH "16"',
+        '#define PASSWORD_PROMPT "Password 1: "',
+        "| password | string | at least 8 characters |",
+        "| token | The access token of the caller |",
+        "if (!user || !password || confirmPassword2) return",
+        "**Password:** at least 8 characters",
+        "Use JWT-bearer-assertions as the token format.",
+        "names = ['TKTokenKeychainKey', 'TKTokenPasswordAuthOperation']",
+        'login("GET", "/login2/form")',
+        "signIn('google', 'same-origin2')",
+        "keytool -list -storepass changeit -keystore a.jks",
+        "ldapsearch -x -W -D cn=admin,dc=acme -p 6363",
+        "the password policy is the key to security",
+        "set the api key to an empty string",
+        "La clave del éxito es la constancia.",
+        "Das ist der Schlüssel zum Erfolg: Geduld.",
     ],
 )
 def test_placeholders_expressions_and_hashes_are_no_secrets(line):
@@ -321,6 +368,46 @@ def test_an_example_key_of_documentation_is_found_all_the_same():
         ("पासवर्ड: Xk9mP2qa", "Xk9mP2qa"),
         ("パスワードは Xk9mP2qa です", "Xk9mP2qa"),
         ("비밀번호: Xk9mP2qa", "Xk9mP2qa"),
+        ("password: Pale-Heron-77", "Pale-Heron-77"),
+        ("DB_PASSWORD=Pale-Heron-77", "Pale-Heron-77"),
+        ('password = "Pale.Heron_77"', "Pale.Heron_77"),
+        ('connect(host="db", password="kV9$wQ2m")', "kV9$wQ2m"),
+        ("LDAP_BIND_PW=Ld4p-b1nd", "Ld4p-b1nd"),
+        ('db_pw = "Xk9mP2qa"', "Xk9mP2qa"),
+        ("**Password:** Xk9mP2qa", "Xk9mP2qa"),
+        ("*Password:* `Xk9mP2qa`", "Xk9mP2qa"),
+        ("<b>Password:</b> Xk9mP2qa", "Xk9mP2qa"),
+        ("**API key:** `9f86d081884c7d659a2f`", "9f86d081884c7d659a2f"),
+        ("| Password | Xk9#mP2q |", "Xk9#mP2q"),
+        ("| API key | `9f86d081884c7d659a2f` |", "9f86d081884c7d659a2f"),
+        ("<tr><td>Password</td>\n<td>Xk9mP2qa</td></tr>", "Xk9mP2qa"),
+        ("- name: DB_PASSWORD\n  value: Xk9mP2qa", "Xk9mP2qa"),
+        ('{"name": "DB_PASSWORD", "value": "Xk9mP2qa"}', "Xk9mP2qa"),
+        ('{"name":"API_TOKEN","value":"9f86d081884c7d659a2f"}', "9f86d081884c7d659a2f"),
+        ('variable "db_password" {\n  default = "Xk9mP2qa"\n}', "Xk9mP2qa"),
+        ('#define WIFI_PASSWORD "Pale-Heron-77"', "Pale-Heron-77"),
+        ("POSTGRES_PASSWORD: ${DB_PASSWORD:-Xk9mP2qa}", "Xk9mP2qa"),
+        ("process.env.DB_PASSWORD || 'Xk9mP2qa'", "Xk9mP2qa"),
+        ('os.environ.get("API_TOKEN", "9f86d081884c7d659a2f")', "9f86d081884c7d659a2f"),
+        ('.header("api-key", "9f86d081884c7d659a2f")', "9f86d081884c7d659a2f"),
+        ('smtp.login("ann@acme.dev", "Xk9mP2qa")', "Xk9mP2qa"),
+        ("requests.get(url, auth=('ann', 'Xk9mP2qa'))", "Xk9mP2qa"),
+        ('DriverManager.getConnection("jdbc:h2:a", "root", "Xk9mP2qa")', "Xk9mP2qa"),
+        ("SECRET_KEY=z8f!k@2)zq&w=9$(r7*x^p-1m+0n", "z8f!k@2)zq&w=9$(r7*x^p-1m+0n"),
+        ("I set the API secret to 9f86d081884c7d659a2f today", "9f86d081884c7d659a2f"),
+        ("Use `9f86d081884c7d659a2f` as the bearer token.", "9f86d081884c7d659a2f"),
+        ("my key is 9f86d081884c7d659a2f", "9f86d081884c7d659a2f"),
+        ("Le mot de passe du serveur est Xk9mP2qa", "Xk9mP2qa"),
+        ("Das Passwort vom Router ist Xk9mP2qa", "Xk9mP2qa"),
+        ("API-Schlüssel: 9f86d081884c7d659a2f", "9f86d081884c7d659a2f"),
+        ("clé API : 9f86d081884c7d659a2f", "9f86d081884c7d659a2f"),
+        ("clave de API: 9f86d081884c7d659a2f", "9f86d081884c7d659a2f"),
+        ("API密钥：9f86d081884c7d659a2f", "9f86d081884c7d659a2f"),
+        ("APIキー: 9f86d081884c7d659a2f", "9f86d081884c7d659a2f"),
+        ("ключ API: 9f86d081884c7d659a2f", "9f86d081884c7d659a2f"),
+        ("Password - Xk9#mP2q", "Xk9#mP2q"),
+        ("smbclient //srv/share -U ann%Xk9mP2qa", "Xk9mP2qa"),
+        ("plink -ssh ann@host -pw Xk9mP2qa", "Xk9mP2qa"),
     ],
 )
 def test_what_people_write_about_their_secrets_is_found(text, secret):
@@ -423,6 +510,10 @@ HOSTILE = [
     "<password>", "<password ", "'password' value=", "mysql ", "mysql -p", "redis-cli -a ", "'password', '",
     "password a1!", "creds: a/", "a://b:", "pw: str", "pw: str =", "echo a1 |", "docker login ", "docker login -p",
     "jdbc:oracle:thin:a/", "identified by '", "with password ", "_auth=", "JSESSIONID=", "; __Host-a=b1",
+    "name: password\nvalue: ", "variable \"password\" {", "#define PASSWORD ", "| password | ", "|", "password || '",
+    "${password:-", "login('a', 'b1", "password</td><td>", "keytool -storepass ", "sqlcmd ", "SECRET_KEY=(",
+    "a1b2c3d4 as ", "variable \"token\" { default = \"a1", "'api_key', 'a1", "name: token\nvalue: a1",
+    "AC" + "a1" * 16, "pw: ", "X-Amz-Signature=", "clé API : ", "my key to ",
     "azurewebsites.net/?code=", "mot de passe « ", "publickeytoken=", "hasło: ", "snmp-server community ", "sec-c-",
 ]  # fmt: skip
 
