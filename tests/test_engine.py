@@ -127,7 +127,9 @@ def test_a_model_that_fails_at_once_excuses_only_the_rules_that_need_it(word_rul
     def refuse(text):
         raise ModelError(text)
 
-    result = scan([rule(ModelScanner(), "model"), word_rule("text")], MARKER, AtOnce({"guard": refuse}, MARKER))
+    models = AtOnce({"guard": refuse}, MARKER)
+    result = scan([rule(ModelScanner(), "model"), word_rule("text")], MARKER, models)
+    assert models.calls == []
     assert [(one.error, one.score) for one in result.results] == [("model_failed", None), (None, 1.0)]
     assert not result.is_valid
     assert MARKER not in caplog.text
