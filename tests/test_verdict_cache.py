@@ -206,6 +206,22 @@ def test_what_failed_is_not_kept(rooms, error):
     assert room.say("I am Ada.").is_valid
 
 
+def test_a_scan_of_which_one_rule_failed_is_not_kept(rooms, word_rule):
+    broken = [True]
+
+    def predict(text):
+        if broken[0]:
+            raise RuntimeError("why")
+        return find_ada(text)
+
+    room = rooms(predict)
+    rules = (word_rule("ATTACK"), *(replace(rule, on_error=Action.ALLOW) for rule in room.rules))
+    first = room.say("I am Ada.", rules=rules)
+    assert (first.is_valid, [one.error for one in first.results]) == (True, [None, "model_failed"])
+    broken[0] = False
+    assert room.say("I am Ada.", rules=rules).sanitized == "I am [PERSON_1]."
+
+
 def test_a_verdict_is_forgotten_after_its_time(rooms):
     clock = Clock()
     room = rooms(clock=clock)
