@@ -19,7 +19,7 @@ from training import choice, coteach, mixture, mpnet, near_copies, tokens, train
 from training.batches import batches, crossed, encode, untagged
 from training.contradicted import contradicted
 from training.network import pretrained
-from training.rows import Attack, Row, Tagged, Toxic
+from training.rows import Attack, Row, Tagged, Toxic, read_trained
 from training.sources import Table
 from training.spans import decode
 from training.start import weights
@@ -27,7 +27,7 @@ from training.teach import ADVISED, advice, followed, taught, teacher_of
 from training.trainer import CONTINUED, SEED, Trainer, device
 
 HIDDEN = 0.04  # of the tokens, where some are hidden
-PENALTY = 0.15  # of windows, as the shipped model has it
+PENALTY = 0.15  # of windows; what calibration chooses lies near it
 LIMIT = 100  # texts of each unseen source and label
 
 
@@ -116,15 +116,25 @@ def run(
 ) -> dict[str, dict[str, float]]:
     """Trains and measures what `guard_ablations.json` does not have yet, or *only* some, and writes each as it ends.
 
-    Variants that go on from a model, or are taught by one, need `start`; those with advice, what `teach` wrote.
+    Variants that go on from a model, or are taught by one, need `start`; those with advice, what `teach` wrote. Those
+    that lack it are named and left out.
+
+    Raises:
+        ValueError: a variant has no such name.
     """
+    if unknown := set(only) - set(VARIANTS):
+        raise ValueError(f"unknown variants: {sorted(unknown)}; there are: {', '.join(VARIANTS)}")
     target = results / "guard_ablations.json"
     found: dict[str, dict[str, float]] = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}
-    rows = train.rows(work)
+    rows = read_trained(work)
     hidden = unseen.rows(work)
     for name, variant in VARIANTS.items():
         needed = variant.needs(work, start)
-        if name not in found and (name in only or not only) and needed and needed.exists():
+        if name in found or (only and name not in only):
+            continue
+        if not needed or not needed.exists():
+            print(f"{name}: left out, it needs {needed or '--start'}", flush=True)
+        else:
             kept = [row for row in rows if variant.keeps(row)] + [row for row in hidden if row.source in variant.learns]
             if variant.drops_near_copies:
                 kept = list(near_copies.without(kept))

@@ -43,6 +43,7 @@ def run(work: Path, out: Path, results: Path, split: Split) -> Path:
             novel=written(results, "novel", evaluation["model"]),
             blind=written(results, "blind", evaluation["model"]),
             earlier=earlier(results, {source.file for source in split.train}.difference(attacks_now)),
+            known=known(evaluation["injection"]),
             ablations=ablations(results),
             harmless=harmless(evaluation["injection"]["harmless"]),
             toxicity=toxicity(evaluation["toxicity"]["sources"]),
@@ -177,6 +178,26 @@ def harmless(found: Mapping[str, Any]) -> str:
     head = ("source", "n", "false positives at threshold", "95 %")
     return table(
         head, [(name, r["n"], percent(r["share_over_threshold"]), interval(r["interval"])) for name, r in found.items()]
+    )
+
+
+def known(injection: Mapping[str, Any]) -> str:
+    """The sources of which some texts say what trained ones say, and how the others fare."""
+    head = ("source", "texts", "of known wording", "over the threshold", "of the others")
+    return table(
+        head,
+        [
+            (
+                f"{name} ({kind})",
+                r["n"],
+                f"{r['known']} ({percent(r['known'] / r['n'])})",
+                percent(r["share_over_threshold"]),
+                percent(r["new_over_threshold"]) if "new_over_threshold" in r else "–",
+            )
+            for kind in ("attacks", "harmless")
+            for name, r in injection[kind].items()
+            if r["known"]
+        ],
     )
 
 

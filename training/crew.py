@@ -17,8 +17,9 @@ from training.losses import loss
 from training.network import Headed
 
 
-def gradients(model: Headed, batch: list[Sample], nominal: int, device: str) -> float:
-    """Leaves the batch's gradients in the model and returns its mean loss."""
+def gradients(model: Headed, batch: list[Sample], nominal: int, device: str, seed: int) -> float:
+    """Leaves the batch's gradients in the model and returns its mean loss; *seed* decides what is dropped out."""
+    torch.manual_seed(seed)
     ids = torch.tensor([sample.ids for sample in batch], device=device)
     value = loss(model.head(batch[0].head, ids), batch)
     (value * (len(batch) / nominal)).backward()
@@ -46,12 +47,12 @@ class Crew:
         for pipe, _ in self.others:
             pipe.close()
 
-    def gradients(self, batch: list[Sample], nominal: int) -> tuple[float, Mapping[str, Tensor]]:
+    def gradients(self, batch: list[Sample], nominal: int, seed: int) -> tuple[float, Mapping[str, Tensor]]:
         """The batch's mean loss and its float32 gradients, for the weights that its head uses."""
         parts = [batch[i :: len(self.others) + 1] for i in range(len(self.others) + 1)]
-        for (pipe, _), part in zip(self.others, parts[1:], strict=True):
-            pipe.send((part, nominal))
-        value = gradients(self.model, parts[0], nominal, self.device) * len(parts[0])
+        for number, ((pipe, _), part) in enumerate(zip(self.others, parts[1:], strict=True), 1):
+            pipe.send((part, nominal, seed + number))
+        value = gradients(self.model, parts[0], nominal, self.device, seed) * len(parts[0])
         summed = {n: p.grad.float() for n, p in self.trained.items() if p.grad is not None}
         for parameter in self.trained.values():
             parameter.grad = None
@@ -68,10 +69,10 @@ def _work(model: Headed, shared: Mapping[str, Tensor], pipe: mp.connection.Conne
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     while True:
         try:
-            part, nominal = pipe.recv()
+            part, nominal, seed = pipe.recv()
         except EOFError:
             return
-        value = gradients(model, part, nominal, "cpu") if part else 0.0
+        value = gradients(model, part, nominal, "cpu", seed) if part else 0.0
         for name, parameter in trained.items():
             if parameter.grad is not None:
                 shared[name].copy_(parameter.grad)

@@ -1,5 +1,6 @@
 """Long harmless documents that are on every machine that can train: Python's library sources and manuals, and the
-descriptions of installed packages, full of imperatives, code and warnings (permissive licences)."""
+descriptions of installed packages, full of imperatives, code and warnings (permissive licences). Not those of this
+repository's own packages: they quote attacks."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from pathlib import Path
 from zlib import crc32
 
 UNSEEN_SHARE = 0.3
+OWN = "scanner-service"  # how the names of this repository's packages begin
 LINE, LINES = 60, 5  # so many lines of at least so many characters in common are a passage
 
 
@@ -42,7 +44,7 @@ def documents() -> Iterator[tuple[str, str]]:
     yield from sorted(topics.topics.items())
     for package in sorted(distributions(), key=lambda d: d.name):
         text = (package.read_text("METADATA") or "").partition("\n\n")[2]
-        if len(text) > 500:
+        if len(text) > 500 and not package.name.startswith(OWN):
             yield f"package {package.name}", text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import metrics
-from training import identity, unseen
+from training import identity, near_copies, unseen
 from training.predict import Model, highest
-from training.rows import ENTITIES, TOXICITY, Row, Tagged
+from training.rows import ENTITIES, TOXICITY, Attack, Row, Tagged, read_trained
 from training.spans import decode
 
 Head = dict[str, Any]
@@ -28,7 +28,9 @@ def run(work: Path, out: Path, results: Path, limit: int) -> dict[str, object]:
     rows = unseen.rows(work)
     figures: dict[str, Any] = {"model": entry["sha256"], "texts_per_source_and_label": limit}
     samples = unseen.injection(rows, limit, calibration=False)
-    figures["injection"] = injection(model, heads["injection"], samples)
+    learned = (row.text for row in read_trained(work) if isinstance(row, Attack))
+    known = near_copies.known([text for sample in samples for text in sample.texts], learned)
+    figures["injection"] = injection(model, heads["injection"], samples, known)
     figures["toxicity"] = toxicity(model, heads["toxicity"], rows, limit)
     long = [text for sample in samples if sample.source == "long_documents" for text in sample.texts]
     figures["toxicity"]["long_documents"] = stopped(model, heads["toxicity"], long)
@@ -46,11 +48,15 @@ def probabilities(model: Model, head: Head, texts: Sequence[str]) -> NDArray[np.
     return joined
 
 
-def injection(model: Model, head: Head, samples: Sequence[unseen.Sample]) -> dict[str, Any]:
-    """Per source: ranking against its own or the pooled harmless texts, and verdicts at the threshold."""
+def injection(model: Model, head: Head, samples: Sequence[unseen.Sample], known: Set[str]) -> dict[str, Any]:
+    """
+    Per source: ranking against its own or the pooled harmless texts, and verdicts at the threshold; also of those texts
+    alone whose wording is not *known* from training.
+    """
     threshold = head["thresholds"]["INJECTION"]
     scores = {(s.source, s.label): probabilities(model, head, s.texts)[:, 0].tolist() for s in samples}
     pool = [x for name in unseen.ORDINARY for x in scores.get((name, 0), [])]
+    texts = {(s.source, s.label): s.texts for s in samples}
     report: dict[str, Any] = {"threshold": threshold, "attacks": {}, "harmless": {}}
     for (source, label), found in scores.items():
         over = sum(score >= threshold for score in found)
@@ -59,6 +65,10 @@ def injection(model: Model, head: Head, samples: Sequence[unseen.Sample]) -> dic
             "share_over_threshold": over / len(found),
             "interval": metrics.wilson(over, len(found)),
         }
+        new = [score for score, text in zip(found, texts[source, label], strict=True) if text not in known]
+        shares["known"] = len(found) - len(new)
+        if new:
+            shares["new_over_threshold"] = sum(score >= threshold for score in new) / len(new)
         if not label:
             report["harmless"][source] = shares
             continue

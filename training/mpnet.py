@@ -112,9 +112,18 @@ def pretrained() -> Teacher:
 
 
 def trained(path: Path) -> Teacher:
-    """The teacher whose weights stage `teach` wrote."""
+    """
+    The teacher whose weights stage `teach` wrote.
+
+    Raises:
+        ValueError: it lacks some of what is trained, or has something else.
+    """
     model = pretrained()
-    model.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"), strict=False)
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    weights = torch.load(path, weights_only=True, map_location="cpu")["average"]
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    if unexpected or not frozen.issuperset(missing):
+        raise ValueError(f"{path}: not the weights of a teacher that `teach` wrote")
     return model
 
 

@@ -1,9 +1,15 @@
-"""Injection rows that say almost what an earlier one says. Training keeps them: the ablations show no gain without."""
+"""
+Texts that say almost what others say.
+
+Among injection rows, training keeps them: the ablations show no gain without. Of what is measured with, the card tells
+them apart.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from zlib import crc32
 
 from training.rows import Attack, Row
@@ -21,6 +27,20 @@ def without(rows: Iterable[Row], sketch: int = 8, shared: int = 6) -> Iterator[R
             for shingle in bottom:
                 near.setdefault(shingle, []).append(bottom)
         yield row
+
+
+def known(texts: Sequence[str], others: Iterable[str], size: int = 5) -> set[str]:
+    """Those of the *texts* of whose wording, in runs of *size* words, more than half stands in one of the *others*."""
+    wording = {text: shingles(text, size) for text in texts}
+    holding: dict[int, list[str]] = defaultdict(list)
+    for text, runs in wording.items():
+        for run in runs:
+            holding[run].append(text)
+    found: set[str] = set()
+    for other in others:
+        shared = Counter(text for run in shingles(other, size) for text in holding.get(run, ()))
+        found.update(text for text, count in shared.items() if count > len(wording[text]) / 2)
+    return found
 
 
 def shingles(text: str, size: int = 8) -> set[int]:

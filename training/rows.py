@@ -56,6 +56,7 @@ class Tagged:
 
 
 Row = Attack | Toxic | Tagged
+TRAINED = ("train.jsonl.gz", "generated.jsonl.gz")  # the files of rows that are trained on
 KINDS: Mapping[str, type[Row]] = {"injection": Attack, "toxicity": Toxic, "pii": Tagged}
 
 
@@ -96,13 +97,15 @@ def _complete(labels: Mapping[str, float | None]) -> tuple[float | None, ...]:
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> int:
-    """Writes rows of any task and returns how many; byte-identical for equal rows."""
+    """Writes rows of any task and returns how many; byte-identical for equal rows, and all of them or nothing."""
     count = 0
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:
         for row in rows:
             file.write(json.dumps(_plain(row), ensure_ascii=False).encode() + b"\n")
             count += 1
+    partial.replace(path)
     return count
 
 
@@ -116,6 +119,11 @@ def _plain(row: Row) -> dict[str, Any]:
 def read_rows(path: Path) -> list[Row]:
     """What `write_rows` wrote."""
     return [_typed(raw) for raw in read_lines(path)]
+
+
+def read_trained(work: Path) -> list[Row]:
+    """The rows below *work* that are trained on."""
+    return [row for name in TRAINED for row in read_rows(work / "rows" / name)]
 
 
 def _typed(raw: dict[str, Any]) -> Row:

@@ -40,6 +40,7 @@ class Split:
     """Sources to train on and sources never seen; `licences` decides row by row inside mixed files."""
 
     licences: frozenset[str]
+    held_out: frozenset[str]
     train: tuple[Source, ...]
     unseen: tuple[Source, ...]
 
@@ -76,4 +77,4 @@ def split(table: Table, licences: Collection[str] = (), held_out: Collection[str
         raise ValueError(f"unknown licence classes: {sorted(unknown)}")
     train = tuple(s for s in table.sources if s.name not in hidden and s.classes() & chosen)
     whole = {s for s in train if s.classes() <= chosen}
-    return Split(chosen, train, tuple(s for s in table.sources if s not in whole))
+    return Split(chosen, hidden, train, tuple(s for s in table.sources if s not in whole))

@@ -9,10 +9,6 @@ from collections.abc import Callable, Mapping
 from training import sources
 
 
-def _split(options: Namespace) -> sources.Split:
-    return sources.split(sources.read_table(), _listed(options.licences), _listed(options.hold_out))
-
-
 def _listed(text: str) -> list[str]:
     return [part for part in text.split(",") if part]
 
@@ -20,7 +16,8 @@ def _listed(text: str) -> list[str]:
 def data(options: Namespace) -> object:
     from training import data as stage
 
-    return stage.run(options.data, options.work, _split(options))
+    split = sources.split(sources.read_table(), _listed(options.licences), _listed(options.hold_out))
+    return stage.run(options.data, options.work, split)
 
 
 def augment(options: Namespace) -> object:
@@ -71,8 +68,9 @@ def evaluate(options: Namespace) -> object:
 
 def card(options: Namespace) -> object:
     from training import card as stage
+    from training.data import split_of
 
-    return stage.run(options.work, options.out, options.results, _split(options))
+    return stage.run(options.work, options.out, options.results, split_of(options.work, sources.read_table()))
 
 
 def ablate(options: Namespace) -> object:

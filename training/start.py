@@ -1,4 +1,4 @@
-"""The weights of an exported int8 model, so that training can go on from what was shipped."""
+"""The weights of an exported int8 model, or of a checkpoint, so that training can go on from them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ _PRODUCT = re.compile(r"/(.+)/MatMul(_quant)?")
 def weights(path: Path) -> dict[str, Tensor]:
     """
     The trained weights of an exported model by their names in `Guard`, float32; each as near as its int8 form tells.
+    Those of a checkpoint of `train`, with the suffix `.pt`, are its averaged ones.
 
     The word embeddings are not among them: training leaves them as they were pretrained.
 
     Raises:
         ValueError: the file is not one that `quantize` wrote.
     """
+    if path.suffix == ".pt":
+        averaged: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")["trainer"]["average"]
+        return averaged
     graph = onnx.load(str(path)).graph
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     named = {name: array for name, array in tensors.items() if name.startswith(("encoder.", *_HEADS))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from training import mpnet
 from training.batches import IGNORED, Sample
+from training.kept import Kept
 from training.rows import Attack, Row, Tagged, Toxic
 from training.trainer import logits
 
@@ -43,17 +45,29 @@ def advised(samples: Sequence[Sample], work: Path, number: int, device: str, thr
     """
     The samples of round *number*, with the advice of the teachers that there are below *work*.
 
-    The advice is written there too, and read when the round begins again. Windows that nobody has labelled, and no
-    teacher either, are left out.
+    The advice is written there too, and read when the round begins again with the same windows. Windows that nobody has
+    labelled, and no teacher either, are left out.
     """
     made = list(samples)
     for head in ADVISED:
-        teacher, written = teacher_of(head, work), work / f"advice-{head}-{number + 1}.pt"
+        teacher = teacher_of(head, work)
         if teacher.exists():
-            if not written.exists():
-                torch.save(advice(made, head, teacher, device, threads), written)
-            made = followed(made, head, torch.load(written, weights_only=True))
+            written = Kept(work / f"advice-{head}-{number + 1}.pt", _question(made, head, teacher))
+            if not (kept := written.read()):
+                kept = {"targets": advice(made, head, teacher, device, threads)}
+                written.write(kept)
+            made = followed(made, head, kept["targets"])
     return [sample for sample in made if not sample.is_unlabelled]
+
+
+def _question(samples: Sequence[Sample], head: str, teacher: Path) -> str:
+    """The checksum of what is asked, and of who is."""
+    with teacher.open("rb") as weights:
+        asked = hashlib.file_digest(weights, "sha256")
+    for sample in samples:
+        if _asks(sample, head):
+            asked.update(repr(sample.ids).encode())
+    return asked.hexdigest()
 
 
 def advice(samples: Sequence[Sample], head: str, teacher: Path, device: str, threads: int) -> list[list[float]]:

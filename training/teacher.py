@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from training import choice, mixture, mpnet, tokens, train
 from training.batches import Choose, batches, encode
+from training.kept import Kept, checksum
+from training.rows import read_trained
 from training.sources import Table
 from training.start import weights
 from training.teach import ADVISED, teacher_of
@@ -22,16 +22,20 @@ def run(work: Path, table: Table, scale: float, processes: int, start: Path | No
 
     Of long texts, the teacher of attacks reads the windows that stand out to the exported int8 model `start`, otherwise
     those whose wording does.
+
+    Raises:
+        ValueError: there is one, or a checkpoint of one, that was trained on other rows.
     """
     return [_trained(head, work, table, scale, processes, start) for head in ADVISED]
 
 
 def _trained(head: str, work: Path, table: Table, scale: float, processes: int, start: Path | None) -> Path:
-    target, tokenizer = teacher_of(head, work), tokens.build()
-    checkpoint = target.with_suffix(".checkpoint.pt")
-    if target.exists():
-        return target
-    rows = [row for row in train.rows(work) if isinstance(row, ADVISED[head])]
+    made_of, tokenizer = checksum(work), tokens.build()
+    target = Kept(teacher_of(head, work), made_of)
+    checkpoint = Kept(target.path.with_suffix(".checkpoint.pt"), made_of)
+    if target.read_own():
+        return target.path
+    rows = [row for row in read_trained(work) if isinstance(row, ADVISED[head])]
     drawn = mixture.draw(rows, mixture.weights(table), 0, DRAW, scale)
     choose: Choose = choice.by_wording
     if start and head == "injection":
@@ -41,11 +45,10 @@ def _trained(head: str, work: Path, table: Table, scale: float, processes: int, 
         guard.crew.close()
     made = batches(encode(drawn, tokenizer, choose, DRAW), DRAW)
     trainer, skipped = Trainer(*device(processes), mpnet.pretrained, mpnet.RATES), 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    if state := checkpoint.read_own():
         trainer.load(state["trainer"])
         skipped = state["step"]
     train.one_round(trainer, made, 0, 1, skipped, checkpoint, {})
     trainer.crew.close()
-    torch.save(trainer.average, target)
-    return target
+    target.write({"average": trainer.average})
+    return target.path

@@ -13,8 +13,9 @@ from tqdm import tqdm
 
 from training import choice, mixture, tokens
 from training.batches import Sample, batches, crossed, encode, untagged
+from training.kept import Kept, checksum
 from training.network import Guard, pretrained
-from training.rows import Attack, Row, read_rows
+from training.rows import Attack, Row, read_trained
 from training.sources import Table
 from training.start import weights
 from training.teach import advised
@@ -27,21 +28,21 @@ def run(work: Path, table: Table, rounds: int, scale: float, processes: int, sta
     """Trains, or goes on training, and returns the path of the last checkpoint.
 
     `start` is another run's checkpoint, or an exported int8 model, whose weights a new run begins with.
+
+    Raises:
+        ValueError: there is a checkpoint of a run with other rows.
     """
     trainer = Trainer(*device(processes))
-    read, weight, tokenizer = rows(work), mixture.weights(table), tokens.build()
-    checkpoint = work / "checkpoint.pt"
+    read, weight, tokenizer = read_trained(work), mixture.weights(table), tokens.build()
+    made_of = checksum(work)
+    checkpoint = Kept(work / "checkpoint.pt", made_of)
     first, skipped, score = 0, 0, {}
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    if state := checkpoint.read_own():
         trainer.load(state["trainer"])
         first, skipped = state["round"], state["step"]
         score = {(text, window): value for text, window, value in state["score"]}
-    elif start and start.suffix == ".onnx":
-        trainer.begin(weights(start))
-        trainer.slow_down(CONTINUED)
     elif start:
-        trainer.load(torch.load(start, weights_only=True, map_location="cpu")["trainer"])
+        trainer.begin(weights(start))
         trainer.slow_down(CONTINUED)
     for number in range(first, rounds):
         drawn = mixture.draw(read, weight, number, SEED, scale)
@@ -54,13 +55,8 @@ def run(work: Path, table: Table, rounds: int, scale: float, processes: int, sta
         one_round(trainer, made, number, rounds, skipped, checkpoint, score)
         skipped = 0
         save(checkpoint, trainer, number + 1, 0, {})
-        save(work / f"round-{number + 1}.pt", trainer, number + 1, 0, {})
-    return checkpoint
-
-
-def rows(work: Path) -> list[Row]:
-    """What may be trained on."""
-    return read_rows(work / "rows" / "train.jsonl.gz") + read_rows(work / "rows" / "generated.jsonl.gz")
+        save(Kept(work / f"round-{number + 1}.pt", made_of), trainer, number + 1, 0, {})
+    return checkpoint.path
 
 
 def one_round(
@@ -69,15 +65,15 @@ def one_round(
     number: int,
     rounds: int,
     skipped: int,
-    checkpoint: Path | None,
+    checkpoint: Kept | None,
     score: choice.Score,
 ) -> None:
     """The steps of one round, from the first that was not made yet; saved now and then if there is a `checkpoint`."""
-    rng = random.Random(SEED + number)
     recent: dict[str, float] = {}
     bar = tqdm(list(enumerate(made))[skipped:], desc=f"round {number + 1}/{rounds}", mininterval=20)
     for index, batch in bar:
-        value = trainer.step(batch, (number + index / len(made)) / rounds, rng)
+        chance = random.Random(f"{SEED} {number} {index}")  # of its own, so that a run that goes on is the same run
+        value = trainer.step(batch, (number + index / len(made)) / rounds, chance)
         head = batch[0].head
         recent[head] = 0.98 * recent.get(head, value) + 0.02 * value
         if index % SAVE_EVERY == SAVE_EVERY - 1:
@@ -102,12 +98,10 @@ def looked_at(
     return dict(zip(places, (float(one[0]) for one in trainer.logits(windows, "injection")), strict=True))
 
 
-def save(path: Path, trainer: Trainer, number: int, step: int, score: choice.Score) -> None:
-    """Writes beside, then replaces, so that a checkpoint is never half a file."""
+def save(checkpoint: Kept, trainer: Trainer, number: int, step: int, score: choice.Score) -> None:
+    """What a run needs to go on behind a step of a round."""
     listed = [(text, window, value) for (text, window), value in score.items()]
-    partial = path.with_suffix(".partial")
-    torch.save({"trainer": trainer.state(), "round": number, "step": step, "score": listed}, partial)
-    partial.replace(path)
+    checkpoint.write({"trainer": trainer.state(), "round": number, "step": step, "score": listed})
 
 
 def averaged(checkpoint: Path) -> Guard:

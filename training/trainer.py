@@ -64,7 +64,7 @@ class Trainer:
     def step(self, batch: list[Sample], progress: float, rng: random.Random) -> float:
         head = batch[0].head
         worn = [replace(sample, ids=forget(sample.ids, rng, self.unknown)) for sample in batch]
-        value, found = self.crew.gradients(worn, NOMINAL[head])
+        value, found = self.crew.gradients(worn, NOMINAL[head], rng.getrandbits(32))
         moved = list(found)
         for name, grad in found.items():
             self.masters[name].grad = grad

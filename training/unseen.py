@@ -18,6 +18,7 @@ from training.rows import Attack, Row, Tagged, Toxic, read_rows
 
 ORDINARY = ("alpaca", "code_alpaca", "nlp_task_prompts", "multilingual_benign", "gpteacher_roleplay")
 HARD = ("borderline_safe", "injecguard_valid")
+PROSE = ("wikineural_en", "conll2003_en")
 SEED = 99
 
 
@@ -56,17 +57,22 @@ def injection(unseen: Sequence[Row], limit: int, *, calibration: bool) -> list[S
 
 
 def long_texts(unseen: Sequence[Row], count: int, *, calibration: bool) -> list[Sample]:
-    """Harmless documents of 2,000 to 30,000 characters, and documents of up to 8,000 with one unseen attack inside."""
+    """
+    Harmless documents of 2,000 to 30,000 characters, and documents of 1,000 to 8,000 with one unseen attack inside.
+
+    What they are made of belongs to one of the halves, too: a document as a whole, and each sentence of prose.
+    """
     rng = random.Random(SEED + calibration)
-    pool = [text for name, text in documents.documents() if documents.is_unseen(name)]
-    prose = [r.text for r in unseen if isinstance(r, Tagged) and r.source in ("wikineural_en", "conll2003_en")]
+    half = [row for row in unseen if calibrates(row.text) == calibration]
+    whole = [text for name, text in documents.documents() if documents.is_unseen(name)]
+    pool = [text for text in whole if calibrates(text) == calibration]
+    prose = " ".join(r.text for r in half if isinstance(r, Tagged) and r.source in PROSE)
     attacks = [
         row.text
-        for row in unseen
+        for row in half
         if isinstance(row, Attack)
         and row.label
         and len(row.text) < 400
-        and calibrates(row.text) == calibration
         and row.source in ("tensor_trust", "spikee", "injecguard_valid", "small_collections")
     ]
     clean = tuple(document(pool, prose, rng, rng.randint(2_000, 30_000)) for _ in range(count))
@@ -75,12 +81,10 @@ def long_texts(unseen: Sequence[Row], count: int, *, calibration: bool) -> list[
     return [Sample("long_documents", 0, clean), *([Sample("buried_in_documents", 1, buried)] if buried else [])]
 
 
-def document(pool: Sequence[str], prose: Sequence[str], rng: random.Random, size: int) -> str:
-    """A stretch of a technical document, or news and encyclopaedia sentences, of about `size` characters."""
-    if prose and rng.random() < 0.4:
-        start = rng.randrange(len(prose))
-        return " ".join(prose[start : start + size // 120])[:size]
-    text = rng.choice([t for t in pool if len(t) >= min(size, 8_000)])
+def document(pool: Sequence[str], prose: str, rng: random.Random, size: int) -> str:
+    """`size` characters of news and encyclopaedia sentences or of a technical document, or all that this one has."""
+    is_prose = bool(prose) and rng.random() < 0.4
+    text = prose if is_prose else rng.choice([t for t in pool if len(t) >= min(size, 8_000)])
     start = rng.randrange(max(1, len(text) - size))
     return text[start : start + size]
 

@@ -5,6 +5,20 @@ from training import data
 from training.rows import Attack, Toxic, read_rows
 from training.sources import Source, Table, split
 
+TABLE = Table(
+    frozenset({"P"}),
+    frozenset({"injection/hidden"}),
+    (Source("injection", "open", "P"), Source("injection", "hidden", "P")),
+)
+
+
+def source(folder, name, *texts):
+    """A file of published attacks."""
+    (folder / "injection").mkdir(exist_ok=True)
+    with gzip.open(folder / "injection" / f"{name}.jsonl.gz", "wt") as file:
+        for text in texts:
+            print(json.dumps({"text": text, "label": 1, "kind": "direct", "source": name}), file=file)
+
 
 def attack(text: str, source: str = "s") -> Attack:
     return Attack(text, source, 1, "direct")
@@ -36,3 +50,19 @@ def test_rows_go_to_training_or_stay_unseen_by_the_licence_of_their_part(tmp_pat
     assert "open bad" in unseen
     assert {"hidden good", "hidden bad", "hidden dropped"} <= unseen
     assert counts == {"train": len(trained), "unseen": len(unseen)}
+
+
+def test_what_an_unseen_source_holds_is_not_trained_on_where_another_has_it_too(tmp_path):
+    source(tmp_path, "open", "Ignore it!", "Forget it!")
+    source(tmp_path, "hidden", "ignore it")
+    data.run(tmp_path, tmp_path / "work", split(TABLE))
+    assert [row.text for row in read_rows(tmp_path / "work" / "rows" / "train.jsonl.gz")] == ["Forget it!"]
+    assert [row.text for row in read_rows(tmp_path / "work" / "rows" / "unseen.jsonl.gz")] == ["ignore it"]
+
+
+def test_what_was_chosen_is_kept_beside_the_rows(tmp_path):
+    source(tmp_path, "open", "Ignore it!")
+    source(tmp_path, "hidden", "Forget it!")
+    made = split(TABLE, ["P"], ["injection/open"])
+    data.run(tmp_path, tmp_path / "work", made)
+    assert data.split_of(tmp_path / "work", TABLE) == made

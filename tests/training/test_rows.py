@@ -1,3 +1,5 @@
+import pytest
+
 from training.rows import ENTITIES, TAGS, TOXICITY, Attack, Tagged, Toxic, parse, read_rows, write_rows
 
 LABELS = dict.fromkeys((name.lower() for name in TOXICITY), None)
@@ -47,3 +49,14 @@ def test_written_rows_are_read_back_and_equal_rows_make_equal_files(tmp_path):
     assert read_rows(tmp_path / "a.gz") == rows
     write_rows(tmp_path / "b.gz", rows)
     assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+
+
+def test_rows_that_end_in_an_error_leave_the_file_that_was_there(tmp_path):
+    def broken():
+        yield Attack("second", "s", 0, "benign")
+        raise OSError("the third")
+
+    write_rows(tmp_path / "a.gz", [Attack("first", "s", 0, "benign")])
+    with pytest.raises(OSError, match="third"):
+        write_rows(tmp_path / "a.gz", broken())
+    assert [row.text for row in read_rows(tmp_path / "a.gz")] == ["first"]

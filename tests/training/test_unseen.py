@@ -1,0 +1,31 @@
+from training import documents, unseen
+from training.rows import Tagged
+
+PROSE = [
+    Tagged(f"Sentence {i} of the news is about the harbour of town {i}.", "wikineural_en", (), frozenset())
+    for i in range(4_000)
+]
+
+
+def long_texts(count, *, calibration):
+    (made,) = unseen.long_texts(PROSE, count, calibration=calibration)  # none is buried where there are no attacks
+    return made.texts
+
+
+def pieces(texts, size=200):
+    return {text[at : at + size] for text in texts for at in range(0, len(text) - size, size)}
+
+
+def test_long_documents_have_the_length_that_the_card_says():
+    assert {2_000 <= len(text) <= 30_000 for text in long_texts(60, calibration=False)} == {True}
+
+
+def test_no_document_that_is_measured_with_is_one_that_thresholds_are_chosen_on():
+    chosen_on = "\0".join(long_texts(200, calibration=True))
+    measured = pieces(long_texts(60, calibration=False))
+    assert len(measured) > 1_000
+    assert sum(piece in chosen_on for piece in measured) < 0.02 * len(measured)  # chapters of the manual repeat some
+
+
+def test_what_quotes_attacks_in_this_repository_is_no_harmless_document():
+    assert not [name for name, _ in documents.documents() if "scanner-service" in name]
