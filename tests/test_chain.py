@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from scanner_service import registry
-from scanner_service.chain import build_policies
+from scanner_service.chain import RuleError, build_policies
 from scanner_service.config import Config
 from scanner_service.errors import ConfigError
 from scanner_service.scanner import ModelInfo
@@ -21,15 +21,52 @@ def build(models=MODELS, **changes):
     )
 
 
+SAID = {
+    "action": "redact",
+    "threshold": 0.8,
+    "thresholds": {"INJECTION": 0.9},
+    "on_error": "allow",
+    "optional": True,
+    "stops": True,
+    "operator": "mask",
+    "operators": {"INJECTION": "hash"},
+    "fold_variants": True,
+}
+
+
 def test_a_rule_carries_what_the_configuration_says():
-    rule = build(threshold=0.8, on_error="allow", optional=True)["default"].prompt[0]
-    assert (rule.name, rule.kind, rule.threshold, rule.on_error, rule.optional) == (
-        "injection",
-        "classifier",
-        0.8,
-        "allow",
-        True,
-    )
+    rule = build(**SAID)["default"].prompt[0]
+    assert {name: getattr(rule, name) for name in SAID} == SAID
+    assert (rule.name, rule.kind, rule.scanner.labels) == ("injection", "classifier", {"INJECTION"})
+
+
+def test_what_the_configuration_does_not_say_is_strict():
+    rule = build()["default"].output[0]
+    assert {name: getattr(rule, name) for name in SAID} == {
+        "action": "block",
+        "threshold": 0.5,
+        "thresholds": {},
+        "on_error": "block",
+        "optional": False,
+        "stops": False,
+        "operator": "replace",
+        "operators": {},
+        "fold_variants": False,
+    }
+
+
+@pytest.mark.parametrize("changes", [{"operator": "fake"}, {"operators": {"INJECTION": "fake"}}])
+def test_what_needs_a_package_that_is_missing_is_said_of_its_rule(monkeypatch, changes):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"rule `injection`: .*'\.\[fake\]"):
+        build(**changes)
+
+
+def test_an_error_says_where_the_rule_stands():
+    policies = {"default": {"prompt": [RULE], "output": [RULE, RULE | {"name": "other", "kind": "nothing"}]}}
+    with pytest.raises(RuleError, match="policy `default`, output, rule `other`: ") as error:
+        build_policies(msgspec.convert({"policies": policies}, Config), MODELS)
+    assert error.value.steps == ("policies", "default", "output", 1)
 
 
 def test_rules_that_ask_for_the_same_share_a_scanner_whatever_their_policy_does_with_it():
