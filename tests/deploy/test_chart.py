@@ -118,7 +118,12 @@ def test_where_the_cluster_chooses_users_the_chart_names_none(render):
 
 
 @pytest.mark.parametrize(
-    ("release", "service"), [("a.b", "a-b-scanner-service"), ("my.scanner-service", "my-scanner-service")]
+    ("release", "service"),
+    [
+        ("a.b", "a-b-scanner-service"),
+        ("my.scanner-service", "my-scanner-service"),
+        (f"{'a' * 48}--bc", "a" * 48),
+    ],
 )
 def test_every_release_has_a_name_that_a_service_may_have(tmp_path, release, service):
     file = tmp_path / "values.yaml"

@@ -221,11 +221,27 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a label that selects the pods": (
         {"podLabels": {"app.kubernetes.io/name": "mine"}},
-        "podLabels: app.kubernetes.io/name is a label of the chart",
+        "podLabels: app.kubernetes.io/name is one that the chart sets",
     ),
     "the component once more": (
         {"podLabels": {"app.kubernetes.io/component": "mine"}},
-        "podLabels: app.kubernetes.io/component is a label of the chart",
+        "podLabels: app.kubernetes.io/component is one that the chart sets",
+    ),
+    "an annotation that rolls the pods": (
+        {"podAnnotations": {"checksum/credentials": "mine"}},
+        "podAnnotations: checksum/credentials is one that the chart sets",
+    ),
+    "a label that finds the release": (
+        {"serviceMonitor": {"labels": {"app.kubernetes.io/instance": "mine"}}},
+        "serviceMonitor.labels: app.kubernetes.io/instance is one that the chart sets",
+    ),
+    "a variable that the chart sets": (
+        {"extraEnv": [{"name": "SCANNER_WORKERS", "value": "4"}]},
+        "extraEnv: SCANNER_WORKERS is one that the chart sets",
+    ),
+    "autoscaling by the share of nothing": (
+        {"autoscaling": {"enabled": True}, "resources": {"requests": {"cpu": None}}},
+        "resources.requests.cpu",
     ),
     "a misspelt key among the options of a kind": (
         {

@@ -72,10 +72,32 @@
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
 {{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas" -}}
 {{- end -}}
-{{- $own := fromYaml (include "scanner-service.podLabels" .) -}}
-{{- range $label, $_ := .Values.podLabels -}}
-{{- if hasKey $own $label -}}
-{{- fail (printf "podLabels: %s is a label of the chart" $label) -}}
+{{- $resources := default dict .Values.resources -}}
+{{- $cpu := list (dig "requests" "cpu" "" $resources) (dig "limits" "cpu" "" $resources) -}}
+{{- if and .Values.autoscaling.enabled (not (compact $cpu)) -}}
+{{- fail "autoscaling goes by the share of resources.requests.cpu that is used, and there is none" -}}
 {{- end -}}
+{{- $labels := fromYaml (include "scanner-service.labels" .) -}}
+{{- range list
+  (list "podLabels" .Values.podLabels (fromYaml (include "scanner-service.podLabels" .)))
+  (list "podAnnotations" .Values.podAnnotations (fromYaml (include "scanner-service.podAnnotations" .)))
+  (list "serviceMonitor.labels" .Values.serviceMonitor.labels $labels)
+  (list "prometheusRule.labels" .Values.prometheusRule.labels $labels)
+  (list "grafanaDashboard.labels" .Values.grafanaDashboard.labels $labels)
+-}}
+{{- $where := index . 0 -}}
+{{- $own := index . 2 -}}
+{{- range $key, $_ := index . 1 -}}
+{{- if hasKey $own $key -}}
+{{- fail (printf "%s: %s is one that the chart sets" $where $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $set := list -}}
+{{- range (fromYaml (include "scanner-service.container" (dict "root" . "bind" ""))).env -}}
+{{- if has .name $set -}}
+{{- fail (printf "extraEnv: %s is one that the chart sets, or is there twice" .name) -}}
+{{- end -}}
+{{- $set = append $set .name -}}
 {{- end -}}
 {{- end -}}

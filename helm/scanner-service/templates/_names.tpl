@@ -1,15 +1,15 @@
 {{- define "scanner-service.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimAll "-" -}}
 {{- end -}}
 
 {{- define "scanner-service.fullname" -}}
 {{- $name := include "scanner-service.name" . -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trunc 50 | trimAll "-" -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | replace "." "-" | trunc 50 | trimSuffix "-" -}}
+{{- .Release.Name | replace "." "-" | trunc 50 | trimAll "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | replace "." "-" | trunc 50 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | replace "." "-" | trunc 50 | trimAll "-" -}}
 {{- end -}}
 {{- end -}}
 
@@ -25,6 +25,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "scanner-service.podLabels" -}}
 {{ include "scanner-service.labels" . }}
 app.kubernetes.io/component: service
+{{- end -}}
+
+{{/* Of the pods of the service, before podAnnotations. */}}
+{{- define "scanner-service.podAnnotations" -}}
+kubectl.kubernetes.io/default-container: scanner-service
+{{ include "scanner-service.checksums" . | trim }}
 {{- end -}}
 
 {{- define "scanner-service.selectorLabels" -}}
