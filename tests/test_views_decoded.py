@@ -50,6 +50,8 @@ ENCODED = {
     "base64 in lines": "\n".join(lines(b64(ATTACK), 20)),
     "base64 in chunks": " ".join(lines(b64(ATTACK), 8)),
     "base64 in strings": '" +\n"'.join(lines(b64(ATTACK), 20)),
+    "base64 in a string of a program": r"\n".join(lines(b64(ATTACK), 20)),
+    "base64 in a string in a string": r"\\r\\n".join(lines(b64(ATTACK), 20)),
     "base64 in a quoted mail": "\n> ".join(lines(b64(ATTACK), 24)),
     "base64 in numbered lines": "".join(f"\n{n}: {line}" for n, line in enumerate(lines(b64(ATTACK), 12), 8)).lstrip(
         "\n8: "
@@ -73,8 +75,15 @@ ENCODED = {
     "hex with prefixes": ", ".join(f"0x{byte:02x}" for byte in BYTES),
     "hex with bars": BYTES.hex("|"),
     "hex with points": BYTES.hex("."),
+    "hex with spaces and bars": " | ".join(f"{byte:02x}" for byte in BYTES),
+    "hex with gaps of all kinds": "".join(
+        f"{byte:02x}{('  ', ' ', ' | ')[at % 3]}" for at, byte in enumerate(BYTES)
+    ).rstrip(" |"),
     "hex in strings": "', '".join(f"{byte:02x}" for byte in BYTES),
     "binary of seven digits": " ".join(f"{byte:07b}" for byte in BYTES),
+    "binary without zeros before": " ".join(f"{byte:b}" for byte in BYTES),
+    "binary in groups of six": " ".join(lines("".join(f"{byte:08b}" for byte in BYTES), 6)),
+    "binary in halves with bars": " | ".join(f"{byte >> 4:04b} | {byte & 15:04b}" for byte in BYTES),
     "binary in halves": " ".join(f"{byte >> 4:04b} {byte & 15:04b}" for byte in BYTES),
     "binary with prefixes": ", ".join(f"0b{byte:08b}" for byte in BYTES),
     "binary": " ".join(f"{byte:08b}" for byte in BYTES),
@@ -272,6 +281,38 @@ def test_a_longer_text_in_base64_hides_none_behind_it():
 @pytest.mark.parametrize("decoy", ["300 ", "20 21 22 23 24 25 ", " ".join(map(str, b"xqzjk wvxzq" * 20)) + " "])
 def test_codes_that_say_nothing_hide_none_that_do(decoy):
     assert ATTACK in decoded(decoy + " ".join(map(str, BYTES)))[0].text
+
+
+@pytest.mark.parametrize("decoy", [" 99", " 9 ", " 377 "])
+def test_octal_codes_are_read_beside_numbers_that_are_none(decoy):
+    assert ATTACK in decoded(" ".join(f"{byte:o}" for byte in BYTES) + decoy)[0].text
+
+
+def test_places_in_the_alphabet_are_read_beside_numbers_that_are_none():
+    places = "-".join(str(ord(letter) - 96) for letter in "".join(WORDS))
+    assert ATTACK.lower() in decoded(f"{places}-27-99")[0].text
+
+
+CODES = {
+    "hex": BYTES.hex(),
+    "hex with prefixes": ", ".join(f"0x{byte:02x}" for byte in BYTES),
+    "hex with prefixes and two spaces": "  ".join(f"0x{byte:02x}" for byte in BYTES),
+    "character codes": " ".join(map(str, BYTES)),
+    "binary": " ".join(f"{byte:08b}" for byte in BYTES),
+}
+
+
+@pytest.mark.parametrize("codes", CODES.values(), ids=CODES)
+def test_base64_hides_no_codes_beside_it(codes):
+    other = "The committee met on Tuesday, and all was well."
+    for text in (f"{b64(other)} {codes}", f"{codes}\n{b64(other)}", f"{b64(other)} {codes} {b64(other)}"):
+        said = [view.text for view in decoded(text)]
+        assert ATTACK in said
+        assert said.count(other) == text.count(b64(other))
+
+
+def test_codes_at_its_beginning_hide_no_base64():
+    assert ATTACK in [view.text for view in decoded("41" * 8 + b64(ATTACK))]
 
 
 @pytest.mark.parametrize("escaped", ESCAPED.values(), ids=ESCAPED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b32decode, b64decode
 from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 
 from scanner_service.text import Span
 from scanner_service.views.legible import is_whole, said_by
@@ -12,8 +13,8 @@ from scanner_service.views.legible import is_whole, said_by
 SHORTEST = 16
 """Fewer digits than these are taken for a word."""
 
-# What quotes, joins or comments out the lines of base64, beside white space.
-_BETWEEN = r"[\s>\"'+,|#*\\]{0,8}"
+# What quotes, joins or comments out the lines of base64, beside white space, which programs write as `\n`.
+_BETWEEN = r"(?:[\s>\"'+,|#*\\]|(?<=\\)[nrt]){0,8}"
 # At the start of a line, before a piece of base64: `2: `, `(2) `, `part2=`, `"part_2": "`.
 _NUMBERED = r"\n[\s\"'(\[]{0,8}[A-Za-z]{0,12}[ _-]?[0-9]{1,4}[\])\"']{0,2}[ \t]?[:=.)|]?[ \t\"']{0,4}"
 _GAP = re.compile(rf"{_BETWEEN}(?:{_NUMBERED})?")
@@ -22,16 +23,17 @@ _LABEL = re.compile(
     r"[A-Za-z]{1,10}[_-]?[0-9]{1,3}[\])\"']{0,2}[ \t]?[:=.)][ \t\"']{0,4}(?=[\w+/-]{2,7}=|[\w+/-]{8})", re.ASCII
 )
 
-_TOKEN = re.compile(r"[A-Za-z0-9+/_-]{2,}+={0,6}")
+_TOKEN = re.compile(r"(?!(?<=\\)[nrt])[A-Za-z0-9+/_-]{2,}+={0,6}")
 # What a token of base64 is least likely to be.
 _PLAIN = re.compile(r"[A-Z]?[a-z]+|[A-Z]{1,15}|[0-9]+|[-_/+]+")
 _BASE32 = re.compile(r"[A-Z2-7]+|[a-z2-7]+")
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
-def base64_stretches(text: str) -> Iterator[tuple[Span, str]]:
-    """Each stretch of *text* that is legible in base64 or base32, and what it says."""
-    for tokens in _token_groups(text):
+def base64_stretches(text: str, others: Sequence[Span] = ()) -> Iterator[tuple[Span, str]]:
+    """Each stretch of *text* between *others* that is legible in base64 or base32, and what it says."""
+    begins, ends = [0, *(span.end for span in others)], [*(span.start for span in others), len(text)]
+    for tokens in chain.from_iterable(map(_token_groups, repeat(text), begins, ends)):
         whole = _base64("".join(token[0] for token in tokens))
         if whole:
             yield Span(tokens[0].start(), tokens[-1].end()), whole
@@ -41,10 +43,10 @@ def base64_stretches(text: str) -> Iterator[tuple[Span, str]]:
                     yield Span(*token.span()), plain
 
 
-def _token_groups(text: str) -> Iterator[Sequence[re.Match[str]]]:
+def _token_groups(text: str, start: int, end: int) -> Iterator[Sequence[re.Match[str]]]:
     """Tokens that look coded, those with nothing between them but what parts lines together."""
     group: list[re.Match[str]] = []
-    for token in _TOKEN.finditer(text):
+    for token in _TOKEN.finditer(text, start, end):
         if _PLAIN.fullmatch(token[0]) or _LABEL.match(text, token.start()):
             continue
         if group and ("=" in group[-1][0] or not _GAP.fullmatch(text, group[-1].end(), token.start())):

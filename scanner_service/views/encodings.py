@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
+from string import ascii_lowercase
 from sys import maxunicode
 
 from scanner_service.text import Span
@@ -14,10 +15,10 @@ from scanner_service.views.shape import shape, word_shape
 from scanner_service.views.signs import closed, matches, signs
 
 _RUN_SHAPE = b"a" * SHORTEST
-_PAIR_SHAPES = (b" aa aa aa aa ", b" aa  aa  aa  aa ", b" aa    aa    aa    aa ")
+_PAIRS_SHAPE = re.compile(rb" aa(?: {1,4}aa){3} ")
 _CODE_SHAPES = (b"0 0", b"0  0", b"0   0", b"0    0")
 _FEWEST_CODES = 3
-_BIT_SHAPES = (b"0000000", b"0000 0000 0000")
+_BITS_SHAPE = re.compile(rb"0000(?:000|(?: {1,4}0{4,6}){2})")
 _HUMP_SHAPES = (b"aA", b"0A")
 _FEWEST_HUMPS = 2
 _OCTAL = re.compile("[0-3]?[0-7]{1,2}")
@@ -46,48 +47,53 @@ _CALLED = re.compile(rf"[(\s)]({_CODE})", re.IGNORECASE)
 
 def decode_stretches(text: str) -> Iterator[tuple[Span, str]]:
     """Each stretch of *text* that encodes something legible, and what it says; stretches do not overlap."""
+    outline = shape(text)
+    words = word_shape(outline)
+    solid = words.translate(_DIGITS_AS_LETTERS)
+    is_long = _RUN_SHAPE in solid
+    found = list(_apart(chain(_numbers(text, words, solid, is_long=is_long), signs(text))))
+    # Numbers are digits of base64 too, which says nothing then, and hides them if it says something before them.
+    if is_long or sum(map(outline.count, _HUMP_SHAPES)) >= _FEWEST_HUMPS:
+        found += base64_stretches(text, [span for span, _ in found])
+    yield from sorted(found)
+
+
+def _apart(found: Iterable[tuple[Span, str]]) -> Iterator[tuple[Span, str]]:
+    """Of what overlaps the first, and of what begins together the longest."""
     end = 0
-    found = chain(_numbers(text), signs(text))
     for span, plain in sorted(found, key=lambda found: (found[0].start, -found[0].end)):
         if span.start >= end:
             end = span.end
             yield span, plain
 
 
-def _numbers(text: str) -> Iterator[tuple[Span, str]]:
-    outline = shape(text)
-    words = word_shape(outline)
-    solid = words.translate(_DIGITS_AS_LETTERS)
-    is_long = _RUN_SHAPE in solid
-    if any(bits in words for bits in _BIT_SHAPES):
+def _numbers(text: str, words: bytes, solid: bytes, *, is_long: bool) -> Iterator[tuple[Span, str]]:
+    if _BITS_SHAPE.search(words):
         yield from matches(_BINARY, _binary, text)
     if sum(map(words.count, _CODE_SHAPES)) >= _FEWEST_CODES:
         yield from matches(_DECIMAL, _decimal, text)
         yield from matches(_PLACES, _places, text)
     if text.count("(") >= _FEWEST_CALLS and re.search("cha?r", text, re.IGNORECASE):
         yield from matches(_CALLS, _calls, text)
-    if is_long or b"0a00" in words or any(pairs in solid for pairs in _PAIR_SHAPES):
+    if is_long or b"0a00" in words or _PAIRS_SHAPE.search(solid):
         yield from matches(_HEX, _hex, text)
-    if is_long or sum(map(outline.count, _HUMP_SHAPES)) >= _FEWEST_HUMPS:
-        yield from base64_stretches(text)
 
 
 def _binary(written: str) -> str | None:
     groups = _BITS.findall(written)
-    if all(len(group) == 7 for group in groups):
-        return said(legible(bytes(int(group, 2) for group in groups)))
     digits = "".join(groups)
-    digits = digits[: len(digits) // 8 * 8]
-    plain = legible(bytes(int(digits[at : at + 8], 2) for at in range(0, len(digits), 8)))
-    return plain if all(len(group) % 8 == 0 for group in groups) else said(plain)
+    octets = legible(bytes(int(digits[at : at + 8], 2) for at in range(0, len(digits) - 7, 8)))
+    if all(len(group) % 8 == 0 for group in groups):
+        return octets
+    # Parted into characters, without zeros before them, or into digits: halves of bytes, for one.
+    return said(legible(bytes(code for group in groups if (code := int(group, 2)) < 256))) or said(octets)
 
 
 def _decimal(written: str) -> str | None:
     codes = _NUMBER.findall(written.replace("0o", "").replace("0O", ""))
-    plain = said(legible(bytes(code for code in map(int, codes) if code < 256)))
-    if plain is None and all(map(_OCTAL.fullmatch, codes)):
-        return said(legible(bytes(int(code, 8) for code in codes)))
-    return plain
+    return said(legible(bytes(code for code in map(int, codes) if code < 256))) or said(
+        legible(bytes(int(code, 8) for code in codes if _OCTAL.fullmatch(code)))
+    )
 
 
 def _calls(written: str) -> str | None:
@@ -110,5 +116,4 @@ def _hex(written: str) -> str | None:
 
 def _places(written: str) -> str | None:
     """Letters by their places in the alphabet."""
-    numbers = set(map(int, _NUMBER.findall(written)))
-    return closed(_NUMBER.sub(lambda number: chr(96 + int(number[0])), written)) if max(numbers) <= 26 else None
+    return closed(_NUMBER.sub(lambda number: ascii_lowercase[int(number[0]) - 1 : int(number[0])], written))
