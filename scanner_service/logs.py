@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -49,25 +50,25 @@ def configure(level: str) -> None:
     logger.propagate = False
 
 
-def quieten(library: str) -> None:
-    """Send the warnings of *library* to standard error as JSON too, each at most once a minute."""
+def quieten(library: str, now: Callable[[], float] = time.monotonic) -> None:
+    """Send the warnings of *library* to standard error as JSON too, each at most once a minute of the clock *now*."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    handler.addFilter(_seldom())
+    handler.addFilter(_seldom(now))
     logger = logging.getLogger(library)
     logger.handlers[:] = [handler]
     logger.setLevel(logging.WARNING)
     logger.propagate = False
 
 
-def _seldom() -> Callable[[logging.LogRecord], bool]:
+def _seldom(now: Callable[[], float]) -> Callable[[logging.LogRecord], bool]:
     said: dict[str, float] = {}
 
     def let_pass(record: logging.LogRecord) -> bool:
-        last = said.get(str(record.msg), -math.inf)
-        if record.created - last < _SELDOM_SECONDS:
+        at = now()  # not `record.created`: nothing would be said for as long as a clock was set back
+        if at - said.get(str(record.msg), -math.inf) < _SELDOM_SECONDS:
             return False
-        said[str(record.msg)] = record.created
+        said[str(record.msg)] = at
         return True
 
     return let_pass

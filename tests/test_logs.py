@@ -34,12 +34,13 @@ def test_the_message_of_an_exception_stays_out_of_the_log():
 def test_a_library_says_the_same_thing_once_a_minute(capsys):
     now = 1000.0
     try:
-        quieten("a_library")
+        quieten("a_library", lambda: now)
         for seconds, number in ((0, 1), (30, 2), (61, 3)):
             record = logging.makeLogRecord(
                 {"name": "a_library.part", "levelno": 30, "msg": "no answer, attempt %s", "args": (number,)}
             )
-            record.created = now + seconds
+            record.created -= 3600 * number  # a clock that is set back
+            now = 1000.0 + seconds
             logging.getLogger("a_library.part").handle(record)
         logging.getLogger("a_library.part").warning("something else")
     finally:
