@@ -1,4 +1,5 @@
-import sys
+import re
+from importlib.metadata import EntryPoint
 
 import pytest
 
@@ -36,12 +37,26 @@ def test_a_third_party_cannot_shadow_a_kind_of_ours(monkeypatch):
 
 
 def test_a_third_party_kind_is_found_by_its_entry_point(monkeypatch):
-    class Point:
-        name = "canary"
-
-        def load(self):
-            return sys.modules[__name__]
-
-    monkeypatch.setattr(registry, "entry_points", lambda **_: [Point()])
-    assert registry.find("canary") is sys.modules[__name__]
+    theirs(monkeypatch, "canary", "scanner_service.scanners.length")
+    assert registry.find("canary") is registry.find("length")
     assert "canary" in registry.kinds()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("not_installed.canary", "`not_installed.canary` cannot be imported: ModuleNotFoundError: "),
+        ("string:nothing", "`string:nothing` cannot be imported: AttributeError: "),
+        ("string", "`string` has no `Config` and no `build`"),
+    ],
+)
+def test_a_third_party_kind_that_cannot_be_used_is_named(monkeypatch, value, said):
+    theirs(monkeypatch, "canary", value)
+    with pytest.raises(ConfigError, match=re.escape(f"the kind `canary`: {said}")):
+        registry.find("canary")
+
+
+def theirs(monkeypatch, name, value):
+    """Let a package that is installed have a kind called *name*."""
+    point = EntryPoint(name, value, registry.ENTRY_POINT_GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda **_: [point])
