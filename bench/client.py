@@ -127,7 +127,7 @@ def compare(url: str, requests: int, threads: int) -> dict[str, object]:
             run(call, 4 * threads, threads)  # connections are made, code is warm
         share = requests // TURNS
         pairs = [(run(ask_bare, share, threads), run(ask_client, share, threads)) for _ in range(TURNS)]
-        connections = client._http._transport._pool.connections  # type: ignore[attr-defined]
+        connections = client._http()._transport._pool.connections  # type: ignore[attr-defined]
         return {
             "threads": threads,
             "requests": share * TURNS,

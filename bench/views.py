@@ -1,7 +1,7 @@
 """
 What the derived views cost, and how many ordinary prompts they make a model read twice.
 
-    python -m bench.views DATA        (a folder of gzipped JSON Lines, such as ../shared/data/injection)
+    python -m bench.views --data ../shared/data
 
 For each source the share of rows without an attack whose normalized view differs from the raw text, and the share
 with decoded views; then the time for 1,000 characters, the best of several rounds on one thread.
@@ -9,9 +9,9 @@ with decoded views; then the time for 1,000 characters, the best of several roun
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +58,9 @@ def microseconds(derive: Derive, text: str) -> float:
 
 def main() -> None:
     """Print both tables."""
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the folder with the labelled sources")
+    folder = parser.parse_args().data / "injection"
     print(f"{'source':26}{'rows':>7}{'normalized differs':>20}{'with decoded views':>20}")
     for source in SOURCES.split():
         views = [View.identity(text) for text in benign(folder / f"{source}.jsonl.gz")]

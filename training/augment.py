@@ -41,7 +41,15 @@ def run(work: Path, scale: float = 1.0) -> dict[str, int]:
 
 
 def generate(rows: Sequence[Row], rng: random.Random, scale: float) -> Iterator[Row]:
-    """All generated rows, a function of the published rows and the seed, and the authored ones among them."""
+    """
+    All generated rows, a function of the published rows and the seed, and the authored ones among them.
+
+    Raises:
+        ValueError: there is nothing among the published rows to make them of.
+    """
+    for group in (PROSE, PROMPTS):
+        if not any(row.source in group and _harmless(row) for row in rows):
+            raise ValueError(f"no row of {', '.join(group)} is trained on: choose more `--licences`")
     written = authored.rows()
     yield from written
     rows = [*rows, *written]

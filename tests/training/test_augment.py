@@ -34,6 +34,13 @@ def test_the_same_rows_and_seed_generate_the_same_rows(rows, made):
     assert list(augment.generate(rows, random.Random(1), 0.01)) == made
 
 
+@pytest.mark.parametrize("missing", ["t0_task_prompts", "gsm8k"])
+def test_a_choice_of_licences_that_leaves_nothing_to_plant_in_is_refused(rows, missing):
+    left = [row for row in rows if row.source not in (missing, "crossner", "agent_user_queries")]
+    with pytest.raises(ValueError, match=missing):
+        list(augment.generate(left, random.Random(1), 0.01))
+
+
 def test_planted_attacks_are_positive_with_their_place_and_everything_harmless_is_negative(made):
     attacks = [row for row in made if isinstance(row, Attack)]
     for row in attacks:
