@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import sys
 
 import pytest
 
@@ -33,6 +35,13 @@ def _environment(server, server_key, fake_llm, monkeypatch, tmp_path, _no_enviro
 @pytest.fixture
 def model():
     return llm.get_model("guarded/fake")
+
+
+def test_a_version_that_it_cannot_serve_is_told_in_words(monkeypatch):
+    monkeypatch.setitem(sys.modules, "llm.parts", None)
+    monkeypatch.delitem(sys.modules, plugin.__name__)
+    with pytest.raises(ImportError, match=r"llm 0\.32 or later"):
+        importlib.import_module(plugin.__name__)
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -18,7 +18,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import llm
-from llm.parts import Message, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
+
+try:
+    from llm.parts import Message, ReasoningPart, StreamEvent, TextPart, ToolCallPart, ToolResultPart
+except ImportError:  # of a plugin, `llm` shows where it failed, and does nothing else then
+    raise ImportError("guarded models need llm 0.32 or later: pip install './scanner_client[llm]'") from None
 
 from scanner_client import AsyncClient, Client
 from scanner_client.integrations import chat, walks
@@ -44,9 +48,9 @@ _client = functools.lru_cache(Client)
 def _wear(model: Any, inner: Any) -> None:
     model.inner = inner
     model.model_id = PREFIX + inner.model_id
-    for name in ("can_stream", "attachment_types", "supports_schema", "supports_tools", "supports_conversation"):
+    for name in ("can_stream", "attachment_types", "supports_schema", "supports_tools"):
         setattr(model, name, getattr(inner, name))
-    for name in ("needs_key", "key", "key_env_var", "Options"):
+    for name in ("supports_conversation", "needs_key", "key", "key_env_var", "Options"):
         setattr(model, name, getattr(inner, name, None))
 
 
