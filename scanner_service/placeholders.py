@@ -50,8 +50,11 @@ def mentions(text: str, labels: Iterable[str]) -> Iterator[Mention]:
         core = Span(match.start("name"), match.end("number"))
         enclosed = _enclosed(match)
         if enclosed or _keeps_its_form(core.of(text)):
-            placeholder = spell(labels_by_letters[_letters(match["name"])], int(match["number"]))
-            yield Mention(placeholder, enclosed or core)
+            # Where `KEY` and `KEY_1` are labels, the letters of `KEY_12` could be of either.
+            meant = parse(f"[{_GAP.sub('_', core.of(text).upper())}]")
+            if meant is None or meant[0] not in names:
+                meant = labels_by_letters[_letters(match["name"])], int(match["number"])
+            yield Mention(spell(*meant), enclosed or core)
 
 
 class StandIns:
@@ -141,7 +144,7 @@ def _keeps_its_form(core: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _pattern(labels: tuple[str, ...]) -> re.Pattern[str]:
-    gap = r"(?:\\?[_-]| )?"
+    gap = f"(?:{_GAP.pattern})?"
     names = "|".join(gap.join(map(re.escape, label.split("_"))) for label in labels)
     return re.compile(
         rf"(?:(?P<open>\\?[\[<{{] ?)|(?<![a-z0-9]))(?P<name>{names}){gap}"
@@ -150,6 +153,7 @@ def _pattern(labels: tuple[str, ...]) -> re.Pattern[str]:
     )
 
 
+_GAP = re.compile(r"\\?[_-]| ")
 _EXACT = re.compile(rf"\[(?P<label>[A-Z][A-Z0-9_]*)_(?P<number>[1-9][0-9]{{0,{MAX_DIGITS - 1}}})\]")
 _CLOSING = {"[": "]", "<": ">", "{": "}"}
 

@@ -36,6 +36,15 @@ def test_one_number_is_never_taken_for_another():
     ]
 
 
+@pytest.mark.parametrize("form", ["[{}]", "{}", r"\[{}\]"])
+def test_labels_with_the_same_letters_are_told_by_where_they_are_parted(form):
+    for labels in (("KEY", "KEY_1"), ("KEY_1", "KEY"), ("SALES_PERSON_1", "SALESPERSON", "SALES_PERSON")):
+        for label in labels:
+            for number in (1, 2, 12):
+                assert found(form.format(f"{label}_{number}"), *labels)[0][0] == spell(label, number)
+                assert found(form.format(f"{label} {number}"), *labels)[0][0] == spell(label, number)
+
+
 def test_a_bracket_without_its_partner_stays_in_the_text():
     assert found("[PERSON_1, PERSON_2]") == [("[PERSON_1]", "PERSON_1"), ("[PERSON_2]", "PERSON_2")]
 
