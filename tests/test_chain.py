@@ -8,7 +8,7 @@ from scanner_service import registry
 from scanner_service.chain import RuleError, build_policies
 from scanner_service.config import Config
 from scanner_service.errors import ConfigError
-from scanner_service.scanner import ModelInfo
+from scanner_service.scanner import ModelInfo, Need
 
 MODELS = {"guard": ModelInfo(frozenset({"INJECTION", "TOXICITY"}), bytes, "d" * 64)}
 RULE = {"name": "injection", "kind": "classifier", "options": {"labels": ["INJECTION"]}}
@@ -151,6 +151,14 @@ def test_the_labels_of_a_kind_that_does_not_say_them_are_taken_as_they_are(monke
     monkeypatch.setattr(registry, "find", lambda name: kind)
     rule = build(kind="canary", thresholds={"ANY": 0.9}, operators={"OTHER": "mask"})["default"].prompt[0]
     assert (rule.thresholds, rule.operators) == ({"ANY": 0.9}, {"OTHER": "mask"})
+
+
+@pytest.mark.parametrize("said", [{}, {"threshold": 0.5}])
+def test_a_kind_of_ones_own_that_needs_an_unknown_model_is_refused(monkeypatch, said):
+    kind = SimpleNamespace(Config=dict, build=lambda config, models: SimpleNamespace(needs=(Need("elsewhere"),)))
+    monkeypatch.setattr(registry, "find", lambda name: kind)
+    with pytest.raises(ConfigError, match="rule `injection`: there is no model called `elsewhere` in the manifest"):
+        build(kind="canary", **said)
 
 
 def test_without_a_threshold_the_calibrated_ones_of_the_model_hold():
