@@ -132,5 +132,5 @@ class _JsonStrings:
 _QUOTE = re.compile(r'\\++"?|"')
 # The inside of a string that a parser takes.
 _IN_STRING = re.compile(r"""(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+""")
-_JSON_INSIDE = re.compile(r'(?:\\n|\s)*[\[{](?:\\n|\s)*(?:\\*["{\[\]}]|[-\d])')
+_JSON_INSIDE = re.compile(r'(?:\\++[nrt]|\s)*+[\[{](?:\\++[nrt]|\s)*+(?:\\*+["{\[\]}]|[-\d])')
 _JSON_START = re.compile(r'(?:\s*```(?:json)?)?\s*(?:\{\s*["}]|\[\s*["{\[\]\d-])')

@@ -59,6 +59,15 @@ def test_a_value_that_was_escaped_where_it_was_found_is_not_escaped_again(value,
         text, taken = json.dumps({"arguments": text}), json.dumps(taken)[1:-1]
 
 
+@pytest.mark.parametrize("indent", [None, 1, "\t"])
+def test_documents_on_many_lines_in_strings_in_strings_stay_well_formed(indent):
+    def nest(value, depth):
+        return json.dumps({"a": nest(value, depth - 1)} if depth else [value], indent=indent, ensure_ascii=False)
+
+    document = restore(nest("[QUOTE_1]", 3), VALUES)
+    assert document == nest(VALUES["[QUOTE_1]"], 3)
+
+
 @pytest.mark.parametrize("value", [r"p\4ss", r"C:\Users\ann", "a\\"])
 def test_a_value_with_backslashes_that_are_no_escapes_is_escaped(value):
     assert json.loads(restore('{"key": "[KEY_1]"}', {"[KEY_1]": value})) == {"key": value}
@@ -86,7 +95,7 @@ def test_pieces_give_the_same_text_as_the_whole(parts):
     assert out == restore(text, VALUES)
 
 
-@pytest.mark.parametrize("hostile", ["\\", '"', '\\"', '"[\\', "[QUOTE_1]\\", "Joan "])
+@pytest.mark.parametrize("hostile", ["\\", '"', '\\"', '"[\\', "[QUOTE_1]\\", "Joan ", '"\\n', "\\\\n"])
 def test_time_is_linear_in_the_text(hostile):
     text = '{"a": "' + hostile * (100_000 // len(hostile))
     values = {"[A_1]": "a", **{f"Joan {number}": "b" for number in range(4_000)}}
