@@ -243,6 +243,7 @@ def _open_evidence(parsed: argparse.Namespace) -> int:
 
 def _check(parsed: argparse.Namespace) -> int:
     from scanner_service.audit.record import check
+    from scanner_service.doubts import find
 
     environment = os.environ | ({"SCANNER_CONFIG": parsed.config} if parsed.config else {})
     assembly = assemble(environment)
@@ -257,4 +258,6 @@ def _check(parsed: argparse.Namespace) -> int:
                 models = ", ".join(dict.fromkeys(need.model for need in rule.scanner.needs)) or "no model"
                 print(f"    {rule.name:<24} {rule.kind:<16} {rule.action:<8} {models:<12} {' '.join(notes)}".rstrip())
     print(f"models verified: {', '.join(assembly.models) or 'none needed'}")
+    for doubt in find(assembly.content):
+        print(f"to no effect: {doubt}")
     return 0

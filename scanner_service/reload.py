@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from scanner_service import doubts
 from scanner_service.accepted import Accepted
 from scanner_service.assembly import Assembly, assemble, config_path
 from scanner_service.config import Config
@@ -136,7 +137,8 @@ class Reloading:
             self._accept(assembly)
             digests = {name: policy.digest for name, policy in assembly.policies.items()}
             waiting = _changed(self._assembly.config, assembly.config)
-            log.info("policies reloaded", extra={"policies": digests, "needs_restart": waiting})
+            said = {"policies": digests, "needs_restart": waiting, "to_no_effect": doubts.find(assembly.content)}
+            log.info("policies reloaded", extra=said)
 
     def _accept(self, assembly: Assembly) -> None:
         self._metrics.policies_read.set(time.time())

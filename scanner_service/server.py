@@ -24,6 +24,7 @@ from typing import Any, TextIO
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 from scanner_service import config as configuration
+from scanner_service import doubts
 from scanner_service.accepted import Accepted
 from scanner_service.errors import ConfigError
 
@@ -151,12 +152,10 @@ def choose_console(loaded: configuration.Config) -> TextIO:
     return sys.stderr if isinstance(loaded.audit, configuration.StdoutAudit) else sys.stdout
 
 
-def _config() -> configuration.Config:
-    return configuration.load(Path(os.environ.get("SCANNER_CONFIG") or configuration.DEFAULT_CONFIG))
-
-
 try:
-    _loaded = _config()
+    _file = Path(os.environ.get("SCANNER_CONFIG") or configuration.DEFAULT_CONFIG)
+    _content = configuration.read(_file)
+    _loaded = configuration.load(_file, _content)
     bind = read_bind(os.environ.get("SCANNER_BIND"))
     workers = read_workers(os.environ.get("SCANNER_WORKERS"))
     worker_tmp_dir = find_scratch()
@@ -222,6 +221,8 @@ def on_starting(server: Any) -> None:
     """
     for name in find_unknown(os.environ):
         server.log.warning("%s is no variable of this service, and is ignored", name)
+    for doubt in doubts.find(_content):
+        server.log.warning("%s, to no effect: %s", _file, doubt)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < _handles:  # what is common is 1,024, or 256
         resource.setrlimit(resource.RLIMIT_NOFILE, (_handles, hard))

@@ -85,6 +85,14 @@ def test_check_shows_the_chains(run):
     assert "optional" in out
 
 
+def test_check_lists_what_is_said_to_no_effect(run, tmp_path):
+    rule = "{name: a, kind: secrets, action: redact, stops: true}"
+    (tmp_path / "odd.yaml").write_text(f"policies: {{default: {{prompt: [{rule}], output: [{rule}]}}}}")
+    code, out, _ = run("check", str(tmp_path / "odd.yaml"))
+    assert code == 0
+    assert [f"to no effect: `$.policies.default.{way}[0].stops`" in out for way in ("prompt", "output")] == [True] * 2
+
+
 def test_check_names_what_is_wrong(run, tmp_path):
     (tmp_path / "wrong.yaml").write_text("policies: {default: {prompt: [{name: a, kind: wrod}], output: []}}")
     code, _, err = run("check", str(tmp_path / "wrong.yaml"))

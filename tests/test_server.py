@@ -32,6 +32,18 @@ def test_a_folder_for_metrics_that_the_environment_names_is_neither_used_nor_rem
     assert ours is None or not Path(ours).exists()
 
 
+def test_what_the_configuration_says_to_no_effect_is_named_at_start(monkeypatch):
+    rule = "{name: a, kind: secrets, action: monitor, stops: true}"
+    monkeypatch.setattr(server, "_content", f"policies: {{p: {{prompt: [{rule}], output: []}}}}".encode())
+    monkeypatch.setenv("SCANNER_VAULT_KEYS", "0123456789abcdef")
+    warnings = []
+    arbiter = SimpleNamespace(log=SimpleNamespace(warning=lambda message, *values: warnings.append(message % values)))
+    server.on_starting(arbiter)
+    server.on_exit(arbiter)
+    (said,) = warnings
+    assert "to no effect: `$.policies.p.prompt[0].stops`" in said
+
+
 def test_a_misspelt_variable_is_named_at_start_and_those_of_kubernetes_are_not(monkeypatch):
     kubernetes = ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8000_TCP", "PORT_8000_TCP_ADDR"]
     for name in ["SCANNER_CONFG", *(f"SCANNER_{name}" for name in kubernetes), "SCANNER_A_SERVICE_HOST"]:

@@ -137,9 +137,10 @@ def test_a_changed_file_is_taken_over_without_a_failed_request(server: Server, f
 def test_sighup_is_answered_without_new_workers(server: Server, folder: Path) -> None:
     workers = {line for line in server.output.splitlines() if "Booting worker" in line}
     started = time.monotonic()
-    take_over(server, folder, policies(word("third")))
+    take_over(server, folder, policies(word("third", action="monitor", stops=True), word("third", name="again")))
     assert time.monotonic() - started < 2  # a change is only believed at the second look, and there is one every 2 s
     until_everywhere(lambda: blocks(server, "third"))
+    assert len(server.logged("policies reloaded")[-1]["to_no_effect"]) == 2
     assert {line for line in server.output.splitlines() if "Booting worker" in line} == workers
 
 

@@ -1,0 +1,37 @@
+"""What a configuration file says to no effect. It is no error, and hardly what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from scanner_service import strict_yaml
+from scanner_service.sanitizer import Operator
+
+_DIRECTIONS = ("prompt", "output")
+
+
+def find(content: bytes) -> list[str]:
+    """
+    What is said to no effect in *content*, of a file that can be used, with its path.
+
+    A rule is taken as it is written: what it gets from the rule of a base is meant for others.
+    """
+    return [
+        doubt
+        for name, policy in strict_yaml.load(content)["policies"].items()
+        for direction in _DIRECTIONS
+        for at, rule in enumerate(policy.get(direction, ()))
+        for doubt in _of_rule(f"$.policies.{name}.{direction}[{at}]", rule)
+    ]
+
+
+def _of_rule(path: str, rule: dict[str, Any]) -> Iterator[str]:
+    action = rule.get("action", "block" if "kind" in rule else None)  # without a kind it is that of a base
+    if rule.get("stops") and action in ("redact", "monitor"):
+        yield f"`{path}.stops`: a rule stops the others once it blocks, and this one's action is `{action}`"
+    if action not in ("block", "monitor"):
+        return
+    for key, usual in (("operator", Operator.REPLACE), ("operators", {}), ("fold_variants", False)):
+        if rule.get(key, usual) != usual:
+            yield f"`{path}.{key}`: says how to redact, and this rule's action is `{action}`"
