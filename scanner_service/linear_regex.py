@@ -21,6 +21,11 @@ SECONDS = 1.0
 MAX_INSTRUCTIONS = 10_000
 
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+# Whether they hold depends on what stands around a match.
+_WORD_BOUNDARY = re.compile(r"(?<!\\)((?:\\\\)*)\\[bB]")
+# What no pattern but one that takes everything has in common.
+_UNLIKE = ("a", "7", "~/+=", "Kx9 é" * 20)
+
 # `\C` matches one byte, which may be a part of a character.
 _SINGLE_BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
 
@@ -132,15 +137,32 @@ def compile(pattern: str, *, case_sensitive: bool = True) -> Pattern:  # noqa: A
     return Pattern(pattern, case_sensitive, compiled)
 
 
-def compile_whole(pattern: str) -> Pattern:
+def compile_search(pattern: str, *, case_sensitive: bool = True) -> Pattern:
     """
-    Compile *pattern* so that it matches a text only as a whole.
+    Compile *pattern*, of which every occurrence is to be found.
 
     Raises:
-        ConfigError: as `compile`.
+        ConfigError: as `compile`, and if no text holds an occurrence, or only empty ones: `^$`, `\b`, `$a`.
     """
-    compile(pattern)  # alone: what it leaves open must not be closed by what stands around it
-    return compile(rf"\A(?:{pattern})\z")
+    compiled = compile(pattern, case_sensitive=case_sensitive)
+    anywhere = _WORD_BOUNDARY.sub(r"\1(?:)", pattern)
+    if compile(rf"\A(?:{anywhere})\z")._compiled.possiblematchrange(10) == (b"", b""):
+        raise ConfigError("the pattern matches no character, so that it finds nothing; mend it or leave it out")
+    return compiled
+
+
+def compile_whole(pattern: str) -> Pattern:
+    """
+    Compile *pattern*, of values that are allowed, so that it matches a text only as a whole.
+
+    Raises:
+        ConfigError: as `compile_search`, and if it matches every text.
+    """
+    compile_search(pattern)  # alone: what it leaves open must not be closed by what stands around it
+    whole = compile(rf"\A(?:{pattern})\z")
+    if all(whole.is_in(value) for value in _UNLIKE):
+        raise ConfigError("the pattern matches every value, so that none is left to find; make it narrower")
+    return whole
 
 
 def escape(value: str) -> str:

@@ -126,6 +126,28 @@ def test_a_pattern_for_the_whole_is_compiled_alone():
         linear_regex.compile_whole("test_)|(?:sk")
 
 
+@pytest.mark.parametrize("pattern", ["^$", r"\b", "x{0}", "$a", r"\B|^", "(?m)^", r"[^\x00-\x{10FFFF}]", r"(?:\b)+"])
+def test_a_pattern_that_can_find_nothing_is_a_configuration_error(pattern):
+    assert list(linear_regex.compile(pattern).finditer("a $a x\n\nb -x")) == []
+    for compile_ in (linear_regex.compile_search, linear_regex.compile_whole):
+        with pytest.raises(ConfigError, match="finds nothing"):
+            compile_(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["a*", "foo|", r"\Bx", r"x\B", r"\b-v\b", r"(?m)$\nfoo", r"(?m)^\s*$", r"\n", r"\x00", r"\\b", r"é"]
+)
+def test_a_pattern_that_can_find_something_is_none(pattern):
+    assert linear_regex.compile_search(pattern).source == pattern
+
+
+@pytest.mark.parametrize("pattern", [".*", ".+", r"(?s).*", r"[\s\S]+", r"|.*", r".{1,500}"])
+def test_a_pattern_that_allows_every_value_is_a_configuration_error(pattern):
+    linear_regex.compile_search(pattern)
+    with pytest.raises(ConfigError, match="matches every value"):
+        linear_regex.compile_whole(pattern)
+
+
 PATTERNS = ["gh[ps]_[a-z]{3}", r"(?i:asana)\W(\w+)", r"[a-f0-9]{4}-us\d", "é+x", r"\d{3}", "\U0001f600", "K"]
 
 

@@ -20,6 +20,8 @@ SLICE_CHARACTERS = 8192
 # No character becomes more tokens: the one with the longest compatibility decomposition, U+FDFA, has 18 characters.
 MAX_TOKENS_PER_CHARACTER = 18
 
+MODEL = "guard"
+
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 
 
@@ -35,7 +37,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     max_tokens: Limit | None = None
     max_characters: Limit | None = None
-    model: str = "guard"
+    model: str = MODEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Length:
     """
     if config.max_tokens is None and config.max_characters is None:
         raise ConfigError("`$.options`: neither `max_tokens` nor `max_characters`")
+    if config.max_tokens is None and config.model != MODEL:
+        raise ConfigError("`$.options.model`: its tokenizer counts for `max_tokens`; give that too, or leave it out")
     tokenizer = None if config.max_tokens is None else _load(config.model, models)
     return Length(config.max_tokens, config.max_characters, tokenizer)
 

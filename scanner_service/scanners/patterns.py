@@ -20,6 +20,9 @@ from scanner_service.views import VIEWS
 # Before a whole word. RE2's own `\b` knows the letters of English alone.
 WORD_START = r"(?:^|[^\pL\pM\pN_])"
 
+# Where to look unless the configuration says otherwise.
+VIEWS_SEARCHED = ("raw", "normalized", "decoded")
+
 Label = Annotated[str, msgspec.Meta(pattern="^[A-Z][A-Z0-9_]*$")]
 Nonempty = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -60,7 +63,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     entries: Annotated[list[Entry], msgspec.Meta(min_length=1)]
     mode: Literal["deny", "allow"] = "deny"
-    views: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("raw", "normalized", "decoded")
+    views: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = VIEWS_SEARCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +168,14 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Patterns:
     Make the scanner.
 
     Raises:
-        ConfigError: if an entry is empty, a pattern does not compile, a view does not exist, or entries that need the
-            whole text are mixed with others.
+        ConfigError: if an entry is empty, a pattern does not compile or can find nothing, a view does not exist, an
+            option has no effect, or entries that need the whole text are mixed with others.
     """
+    if config.mode == "allow" and config.views != VIEWS_SEARCHED:
+        raise ConfigError(
+            "`$.options.views`: what is hidden cannot make a text acceptable, so that mode `allow` looks at the text "
+            "itself; leave them out"
+        )
     if config.mode == "deny" and len({entry.contains_all for entry in config.entries}) > 1:
         raise ConfigError(
             "`$.options.entries`: those with `contains_all` judge the whole of a stream, the others each part of it; "
@@ -182,6 +190,11 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Patterns:
         where = f"`$.options.entries[{index}]"
         if not entry.substrings and not entry.patterns:
             raise ConfigError(f"{where}`: neither `substrings` nor `patterns`")
+        if entry.match == "word" and not entry.substrings:
+            raise ConfigError(
+                f"{where}.match`: words are `substrings`, of which there are none; a pattern begins and ends at "
+                "words with `\\b`"
+            )
         substrings = dict.fromkeys(entry.substrings)
         expressions += [_substring(index, entry, substring) for substring in substrings]
         expressions += [
@@ -209,7 +222,7 @@ def _substring(index: int, entry: Entry, substring: str) -> Expression:
 
 def _compile(pattern: str, case_sensitive: bool, where: str) -> Pattern:
     try:
-        return linear_regex.compile(pattern, case_sensitive=case_sensitive)
+        return linear_regex.compile_search(pattern, case_sensitive=case_sensitive)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
 

@@ -23,7 +23,7 @@ from scanner_service.scanners._presidio.numbering import regions
 from scanner_service.scanners._presidio.options import AdHocPattern, AllowList, DenyList
 from scanner_service.scanners._presidio.recognizers import build as build_recognizer
 from scanner_service.scanners._presidio.recognizers import catalogue, context_words, languages, tunings
-from scanner_service.scanners._presidio.tokens import Entity
+from scanner_service.scanners._presidio.tokens import LANGUAGE, Entity
 from scanner_service.text import Span, Text, View
 from scanner_service.views import VIEWS
 
@@ -124,8 +124,8 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Pii:
     Make the scanner.
 
     Raises:
-        ConfigError: if a model, an entity, a region or a language does not exist, or a pattern is not one of the
-            linear-time engine.
+        ConfigError: if a model, an entity, a region or a language does not exist, a pattern is not one of the
+            linear-time engine or can find nothing, or an option has no effect.
     """
     if config.model is not None and config.model not in models:
         raise ConfigError(f"`$.options.model`: no `{config.model}` in the manifest; there are: {', '.join(models)}")
@@ -133,6 +133,7 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Pii:
     known = labels.union(catalogue())
     _check("languages", config.languages, languages())
     _check("regions", config.regions, regions())
+    _check_context(config)
     entities = config.entities
     if entities is None:
         entities = [*DEFAULT_ENTITIES, *(label for label in DEFAULT_MODEL_ENTITIES if label in labels)]
@@ -168,6 +169,19 @@ def _check(option: str, names: Sequence[str], known: Sequence[str], more: str = 
             raise ConfigError(f"`$.options.{option}[{index}]`: no `{name}`{more}; there are: {', '.join(known)}")
 
 
+def _check_context(config: Config) -> None:
+    """Without context words there is nothing to say about them."""
+    if config.context:
+        return
+    if any(language != LANGUAGE for language in config.languages):
+        raise ConfigError("`$.options.languages`: only context words differ by language, and `context` is false")
+    for index, own in enumerate(config.patterns):
+        if own.context:
+            raise ConfigError(
+                f"`$.options.patterns[{index}].context`: no context words count, since `context` is false"
+            )
+
+
 def _of_models(entities: Sequence[str], known: Collection[str], models: Mapping[str, ModelInfo]) -> str:
     """What would have the first entity that is not *known*: a model, or nothing."""
     unknown = next((entity for entity in entities if entity not in known), None)
@@ -186,7 +200,7 @@ def _predefined(entities: Sequence[str], labels: frozenset[str], config: Config)
 def _listed(config: Config) -> Iterable[EntityRecognizer]:
     for index, own in enumerate(config.patterns):
         option = f"patterns[{index}].regex"
-        pattern = _compile(option, linear_regex.compile, own.regex, case_sensitive=own.case_sensitive)
+        pattern = _compile(option, linear_regex.compile_search, own.regex, case_sensitive=own.case_sensitive)
         yield Listed(own.label, pattern, own.score, own.context)
     for index, deny in enumerate(config.deny_lists):
         try:

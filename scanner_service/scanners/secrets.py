@@ -100,7 +100,8 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Secrets:
     Make the scanner.
 
     Raises:
-        ConfigError: if a label or view does not exist, a pattern does not compile, or nothing is left to look for.
+        ConfigError: if a label or view does not exist, a pattern does not compile or can find nothing, or nothing is
+            left to look for.
     """
     known = {credential.label for credential in compiled()} | {own.label for own in config.patterns}
     for option, labels in (("labels", config.labels), ("ignore", config.ignore)):
@@ -112,6 +113,9 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Secrets:
             raise ConfigError(f"`$.options.views`: no `{view}`; there are: {', '.join(VIEWS)}")
     own = [_own(form, f"`$.options.patterns[{index}]`") for index, form in enumerate(config.patterns)]
     chosen = {*config.labels, *(form.label for form in config.patterns)} if config.labels else known
+    for index, label in enumerate(config.ignore):
+        if label not in chosen:
+            raise ConfigError(f"`$.options.ignore[{index}]`: `labels` leave `{label}` out already")
     wanted = chosen - set(config.ignore)
     credentials = tuple(credential for credential in (*own, *compiled()) if credential.label in wanted)
     if not credentials:
@@ -127,6 +131,7 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Secrets:
 
 def _own(form: OwnForm, where: str) -> Credential:
     try:
+        linear_regex.compile_search(form.pattern)
         return Credential.of(Form(label=form.label, pattern=form.pattern, check=form.check))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None

@@ -106,7 +106,7 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Structure:
     Make the scanner.
 
     Raises:
-        ConfigError: if the schema is none, or asks for what cannot be checked safely.
+        ConfigError: if the schema is none, asks for what cannot be checked safely, or excludes all of the types.
     """
     validator = None
     if config.json_schema is not None:
@@ -116,7 +116,14 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Structure:
             validator = compile_schema(config.json_schema)
         except ConfigError as error:
             raise ConfigError(f"`$.options.json_schema`: {error}") from None
+        _check_types(config.types, config.json_schema.get("type", list(TYPES.values())))
     return Structure(frozenset(config.types), validator, config.fenced, config.unique_keys, config.max_depth)
+
+
+def _check_types(types: Sequence[Type], of_schema: str | Sequence[str]) -> None:
+    wanted = {of_schema} if isinstance(of_schema, str) else set(of_schema)
+    if types and not wanted & {*types, *(("integer",) if "number" in types else ())}:
+        raise ConfigError("`$.options.types`: no value has one of them and the `type` of `json_schema` too")
 
 
 def _read(text: str, repeated: list[str]) -> Any:

@@ -129,7 +129,11 @@ def test_a_text_far_over_the_limit_costs_little_more_than_the_limit(models, unit
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({}, "neither"), ({"max_tokens": 5, "model": "other"}, "no `other` in the manifest; there are: guard")],
+    [
+        ({}, "neither"),
+        ({"max_tokens": 5, "model": "other"}, "no `other` in the manifest; there are: guard"),
+        ({"max_characters": 5, "model": "other"}, r"\$\.options\.model`: its tokenizer counts for `max_tokens`"),
+    ],
 )
 def test_what_makes_no_sense_is_a_configuration_error(models, options, message):
     with pytest.raises(ConfigError, match=message):

@@ -148,6 +148,12 @@ def test_an_encoded_phrase_that_occurs_twice_is_found_twice():
             {"entries": [patterns.Entry(substrings=["a", "b"], contains_all=True), patterns.Entry(substrings=["c"])]},
             r"\$\.options\.entries.*a rule of their own",
         ),
+        ({"entries": [patterns.Entry(patterns=["a", "^$"])]}, r"entries\[0\]\.patterns\[1\]`: .*finds nothing"),
+        ({"entries": [patterns.Entry(patterns=["a"], match="word")]}, r"entries\[0\]\.match`: words are `substrings`"),
+        (
+            {"entries": [patterns.Entry(substrings=["a"])], "mode": "allow", "views": ("raw",)},
+            r"\$\.options\.views`: .*leave them out",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_a_configuration_error_with_its_path(options, message):

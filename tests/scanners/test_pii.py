@@ -329,6 +329,26 @@ class TestPhones:
     def test_a_number_that_needs_its_context_begins_with_its_plus(self) -> None:
         assert certain("call +972 50-123-4567") == [("PHONE_NUMBER", "+972 50-123-4567")]
 
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "0033 1 42 68 53 00",
+            "00353 1 234 5678",
+            "0036 1 234 5678",
+            "+34.912.345.678",
+            "+61.412.345.678",
+            "+39-06-6982",
+        ],
+    )
+    def test_a_country_code_may_stand_before_one_digit_and_a_plus_before_what_looks_like_an_address(
+        self, value: str
+    ) -> None:
+        assert certain(f"Ann | {value} | Rome") == [("PHONE_NUMBER", value)]
+
+    @pytest.mark.parametrize("value", ["+1.4155552671", "34.912.345.678", "+12.10.2024", "00 1 2 3 4 5 6 7 8"])
+    def test_signed_fractions_addresses_and_rows_of_digits_are_no_numbers(self, value: str) -> None:
+        assert "PHONE_NUMBER" not in [label for label, _ in certain(f"value {value} there")]
+
     @pytest.mark.parametrize("value", ["00012345600012", "00014155552671"])
     def test_no_country_code_begins_with_a_zero(self, value: str) -> None:
         assert certain(f"GTIN {value}") == []
@@ -573,6 +593,13 @@ class TestOptions:
             ({"patterns": [{"label": "X", "regex": "(?=a)"}]}, "`$.options.patterns[0].regex`"),
             ({"patterns": [{"label": "X", "regex": "("}]}, "`$.options.patterns[0].regex`"),
             ({"allow_list": {"regex": ["ok", r"(a)\1"]}}, "`$.options.allow_list.regex[1]`"),
+            ({"allow_list": {"regex": [".+"]}}, "`$.options.allow_list.regex[0]`: the pattern matches every value"),
+            ({"patterns": [{"label": "X", "regex": "^$"}]}, "`$.options.patterns[0].regex`: the pattern matches no"),
+            ({"context": False, "languages": ["de"]}, "`$.options.languages`: only context words differ by language"),
+            (
+                {"context": False, "patterns": [{"label": "X", "regex": "x", "context": ["badge"]}]},
+                "`$.options.patterns[0].context`: no context words count",
+            ),
         ],
     )
     def test_a_wrong_option_is_an_error_that_names_its_place(self, options: dict[str, Any], where: str) -> None:

@@ -148,6 +148,19 @@ def test_a_schema_that_cannot_be_checked_safely_is_a_configuration_error(schema,
         structure.build(structure.Config(json_schema=schema), {})
 
 
+@pytest.mark.parametrize(
+    ("types", "type_"), [(["array"], "object"), (["string", "null"], ["object", "array"]), (["boolean"], "integer")]
+)
+def test_types_that_the_schema_excludes_are_a_configuration_error(types, type_):
+    with pytest.raises(ConfigError, match=r"\$\.options\.types"):
+        structure.build(structure.Config(types=types, json_schema={"type": type_}), {})
+
+
+@pytest.mark.parametrize(("types", "schema"), [(["number"], {"type": "integer"}), (["array"], {"minItems": 1})])
+def test_types_may_narrow_a_schema(types, schema):
+    assert found("1" if types == ["number"] else "[1]", types=types, json_schema=schema) == []
+
+
 def test_a_schema_may_refer_to_itself():
     schema = {"$defs": {"tree": {"items": {"$ref": "#/$defs/tree"}, "type": "array"}}, "$ref": "#/$defs/tree"}
     assert found("[[], [[]]]", json_schema=schema) == []

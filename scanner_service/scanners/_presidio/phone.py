@@ -33,16 +33,17 @@ MAX_GROUPS = 7
 # Groups of digits, up to two separators apart, or a slash with spaces; one digit may follow `(0)`. An extension may
 # touch them, and so may what is short for telephone.
 _STRETCH = re.compile(
-    r"(?<!\w)(?<!(?<![^\W\d_])\.)(?<!\w-)(?<!\d:)(?:\+\d{1,3}[ .-]\d(?=[ .-])|(?:\+\(?|\(\+?)?\d{1,15}(?!\d)\)?)"
+    r"(?<!\w)(?<!(?<![^\W\d_])\.)(?<!\w-)(?<!\d:)(?:(?:\+|00)\d{1,3}[ .-]\d(?=[ .-])|(?:\+\(?|\(\+?)?\d{1,15}(?!\d)\)?)"
     r"(?:(?:(?:[ ./()-]{1,2}|(?:[ ]?\(0\))?[ ]/[ ])\d{2,12}|[ ]?\(0\)[ ]?\d{1,12})(?!\d)\)?)*"
     r"(?:(?=(?:x|ext)\.?\d{1,5}\b)|(?!\w|:\d))",
     re.ASCII,
 )
 _GROUP = re.compile(r"\d+", re.ASCII)
-# Dates, years in brackets, network addresses and decimal fractions, which some numbering plan would take.
+# Dates, years in brackets, network addresses and decimal fractions, which some numbering plan would take. Behind a plus
+# only the last are written.
 _SOMETHING_ELSE = re.compile(
     r"(?:19|20)\d\d([-/.])\d\d?\1\d\d?(?!\d)|\d\d?([-/.])\d\d?\2(?:\d{4}|\d\d)\Z"
-    r"|(?:19|20)\d\d\)|\d{1,3}(?:\.\d{1,3}){3}\Z|\d{1,3}\.\d{4,}\Z",
+    r"|(?:19|20)\d\d\)|\d{1,3}(?:\.\d{1,3}){3}\Z|\+?\d{1,3}\.\d{4,}\Z",
     re.ASCII,
 )
 # How North America writes its numbers, with or without the 1.
@@ -90,7 +91,7 @@ class _Written:
 
     @property
     def is_possible(self) -> bool:
-        return MIN_DIGITS <= len(self.digits) <= MAX_DIGITS and not _SOMETHING_ELSE.match(self.value.lstrip("+("))
+        return MIN_DIGITS <= len(self.digits) <= MAX_DIGITS and not _SOMETHING_ELSE.match(self.value.lstrip("("))
 
 
 def find_numbers(text: str, regions: tuple[str, ...]) -> Iterator[Number]:
