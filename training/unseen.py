@@ -41,7 +41,12 @@ def rows(work: Path) -> list[Row]:
 
 
 def injection(unseen: Sequence[Row], limit: int, *, calibration: bool) -> list[Sample]:
-    """Up to `limit` texts of each source and label, of one of the halves."""
+    """
+    Up to `limit` texts of each source and label, of one of the halves.
+
+    Raises:
+        ValueError: none of them is what people ordinarily send; without that nothing can be measured or chosen.
+    """
     groups: dict[tuple[str, int], list[str]] = defaultdict(list)
     for row in unseen:
         if isinstance(row, Attack) and calibrates(row.text) == calibration:
@@ -52,6 +57,8 @@ def injection(unseen: Sequence[Row], limit: int, *, calibration: bool) -> list[S
         for (source, label), texts in sorted(groups.items())
         if len(texts) >= 20
     ]
+    if not any(sample.source in ORDINARY for sample in made):
+        raise ValueError(f"none of {', '.join(ORDINARY)} is unseen: hold one out (`--hold-out`, stage `data`)")
     long = limit // 2 if calibration else limit // 4  # a penalty chosen on a few would be left to chance
     return [*made, *long_texts(unseen, long, calibration=calibration)]
 

@@ -1,5 +1,7 @@
+import pytest
+
 from training import documents, unseen
-from training.rows import Tagged
+from training.rows import Attack, Tagged
 
 PROSE = [
     Tagged(f"Sentence {i} of the news is about the harbour of town {i}.", "wikineural_en", (), frozenset())
@@ -29,3 +31,13 @@ def test_no_document_that_is_measured_with_is_one_that_thresholds_are_chosen_on(
 
 def test_what_quotes_attacks_in_this_repository_is_no_harmless_document():
     assert not [name for name, _ in documents.documents() if "scanner-service" in name]
+
+
+def test_nothing_is_measured_without_what_people_ordinarily_send():
+    rows = [Attack(f"Say {i}", "spikee", 1, "direct") for i in range(100)]
+    with pytest.raises(ValueError, match="alpaca"):
+        unseen.injection(rows, 10, calibration=False)
+    rows += [Attack(f"Tell {i}", "alpaca", 0, "benign") for i in range(100)]
+    made = unseen.injection(rows, 20, calibration=False)
+    assert {sample.source for sample in made} == {"alpaca", "spikee", "long_documents", "buried_in_documents"}
+    assert all(not unseen.calibrates(text) for sample in made[:2] for text in sample.texts)
