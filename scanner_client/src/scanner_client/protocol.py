@@ -119,7 +119,7 @@ class Protocol:
         try:
             answers = yield from converse(call)
         except errors.ScanFailed as failure:
-            if not self.unscanned(failure):
+            if not self.excuses(failure):
                 raise
             answers = [failure] * len(texts)
         return [self._prompt_value(answer, text) for answer, text in zip(answers, texts, strict=True)]
@@ -135,9 +135,13 @@ class Protocol:
         check_limits(timeout, max_retries)
         return timeout, max_retries
 
+    def excuses(self, failure: errors.ScanFailed) -> bool:
+        """Whether *on_unavailable* puts an analysis in the place of *failure*."""
+        return self.on_unavailable != "raise" and isinstance(failure, errors.Unavailable)
+
     def unscanned(self, failure: errors.ScanFailed) -> dict[str, Any] | None:
-        """The fields of the analysis that *on_unavailable* puts in the place of *failure*; None if that is raised."""
-        if self.on_unavailable == "raise" or not isinstance(failure, errors.Unavailable):
+        """The fields of the analysis that is put in the place of *failure*; None if that is raised."""
+        if not self.excuses(failure):
             return None
         if self.on_unavailable == "allow":
             _log.warning("a text passes unscanned: %s", failure)

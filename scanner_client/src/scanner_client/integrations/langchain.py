@@ -39,7 +39,8 @@ class ScannerMiddleware(AgentMiddleware):  # type: ignore[misc]
     """
     Scans all that an agent's model is sent, results of tools included, and all that it answers.
 
-    With `stream_mode="messages"` an answer comes in one piece, once it is scanned.
+    With `stream_mode="messages"` an answer comes in one piece, once it is scanned. Callbacks, and so `astream_events` of
+    version 2, are told what the model says before that.
 
     Args:
         scanner: for `invoke`; by default a client from the environment.
@@ -95,7 +96,8 @@ def guard(
     """
     *runnable* with its input scanned before, and its output after: texts, messages, lists of messages, prompts.
 
-    It streams its output in one piece. `Blocked` is raised for what must not be asked or shown.
+    It streams its output in one piece. `Blocked` is raised for what must not be asked or shown. Callbacks, and so
+    `astream_events`, are told what the model says before it is scanned.
     """
     scanners = _Scanners(scanner, async_scanner)
 
