@@ -39,8 +39,8 @@ class ScannerMiddleware(AgentMiddleware):  # type: ignore[misc]
     """
     Scans all that an agent's model is sent, results of tools included, and all that it answers.
 
-    With `stream_mode="messages"` an answer comes in one piece, once it is scanned. Callbacks, and so `astream_events` of
-    version 2, are told what the model says before that.
+    With `stream_mode="messages"` an answer comes in one piece, once it is scanned. Callbacks, and so `astream_events`,
+    are told what the model says before that.
 
     Args:
         scanner: for `invoke`; by default a client from the environment.
