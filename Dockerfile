@@ -29,7 +29,7 @@ RUN cd /opt/scanner-service/lib/python3*/site-packages \
 RUN python -m compileall -q --invalidation-mode unchecked-hash /opt/scanner-service/lib
 
 FROM dependencies AS build
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY scanner_service scanner_service
 RUN python -m pip wheel --no-build-isolation --no-deps --wheel-dir wheels . \
  && python -m pip --python /opt/scanner-service/bin/python install --no-compile --no-deps --no-index \

@@ -85,6 +85,13 @@ def test_the_builder_gets_what_it_copies_and_neither_history_nor_secrets():
         assert ignored(path), path
 
 
+def test_what_the_licences_want_beside_the_image_is_in_it():
+    (copied,) = [
+        sources(line) for line in re.findall(r"^COPY (.+)", DOCKERFILE, re.MULTILINE) if "pyproject.toml" in line
+    ]
+    assert {"LICENSE", "NOTICE"} <= set(copied)  # where they are, the wheel has them too
+
+
 def sources(arguments: str) -> list[str]:
     return [one for one in arguments.split() if not one.startswith("--")][:-1]
 
