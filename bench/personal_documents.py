@@ -22,7 +22,7 @@ VALUES: Mapping[str, Callable[[Any], str]] = {
     "IBAN_CODE": lambda fake: fake.iban(),
     "IP_ADDRESS": lambda fake: fake.random_element((fake.ipv4_public(), fake.ipv6())),
     "PERSON": lambda fake: fake.name_nonbinary() if fake.pybool() else f"{fake.first_name()} {fake.last_name()}",
-    "PHONE_NUMBER": lambda fake: fake.numerify(f"+1 {fake.random_element(AREA_CODES)}-%##-####"),
+    "PHONE_NUMBER": lambda fake: fake.numerify(f"+1 {fake.random_element(AREA_CODES)}-{fake.random_int(2, 9)}##-####"),
     "US_SSN": lambda fake: fake.ssn(),
 }
 

@@ -345,7 +345,9 @@ class TestPhones:
     ) -> None:
         assert certain(f"Ann | {value} | Rome") == [("PHONE_NUMBER", value)]
 
-    @pytest.mark.parametrize("value", ["+1.4155552671", "34.912.345.678", "+12.10.2024", "00 1 2 3 4 5 6 7 8"])
+    @pytest.mark.parametrize(
+        "value", ["+1.4155552671", "34.912.345.678", "+12.10.2024", "041-69-7661", "00 1 2 3 4 5 6 7 8"]
+    )
     def test_signed_fractions_addresses_and_rows_of_digits_are_no_numbers(self, value: str) -> None:
         assert "PHONE_NUMBER" not in [label for label, _ in certain(f"value {value} there")]
 
@@ -374,6 +376,19 @@ class TestContext:
     def test_a_word_after_the_entity_counts_within_the_sentence(self) -> None:
         assert certain("4155552671 (cell)") == [("PHONE_NUMBER", "4155552671")]
         assert certain("Order 4155552671. Call us") == []
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"order": 4155552671, "phone": null}',
+            '{\n  "order": 4155552671,\n  "phones": []\n}',
+            "order=4155552671 phone=none",
+            "Order 4155552671\nPhone number of the shop",
+            "Order 4155552671 **Phone:** none",
+        ],
+    )
+    def test_a_word_about_what_follows_does_not_count_for_what_stands_before_it(self, text: str) -> None:
+        assert certain(text) == []
 
     def test_phrases_count_as_a_whole(self) -> None:
         assert certain("social security 412559876") == [("US_SSN", "412559876")]

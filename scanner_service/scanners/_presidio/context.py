@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
@@ -19,6 +21,8 @@ WORDS_BEFORE = 5
 WORDS_AFTER = 3
 
 _SENTENCE_ENDS = frozenset(".;!?")
+# Behind a word that says what comes next: `Phone:`, `"phone":`, `phone=`.
+_NAMES_WHAT_FOLLOWS = re.compile(r"[\"'`*]*[:=]")
 
 
 class NearbyWords(ContextAwareEnhancer):  # type: ignore[misc]
@@ -65,18 +69,21 @@ class NearbyWords(ContextAwareEnhancer):  # type: ignore[misc]
         first = bisect_right(artifacts.tokens_indices, result.start) - 1
         last = bisect_right(artifacts.tokens_indices, result.end - 1)
         before = _take(reversed(range(first)), artifacts, self.context_prefix_count)
-        after = _take(range(last, len(artifacts.tokens)), artifacts, self.context_suffix_count, _SENTENCE_ENDS)
+        after = _take(_to_end_of_sentence(last, artifacts), artifacts, self.context_suffix_count)
         return f" {' '.join(reversed(before))} | {' '.join(after)} "
 
 
-def _take(indices: Iterable[int], artifacts: Artifacts, count: int, ends: frozenset[str] = frozenset()) -> list[str]:
-    """The lemmas of the first *count* tokens among *indices* that are words, up to one that holds any of *ends*."""
-    taken: list[str] = []
-    for index in indices:
-        if lemma := artifacts.lemma(index):
-            taken.append(lemma)
-            if len(taken) == count:
-                break
-        elif not ends.isdisjoint(artifacts.tokens[index]):
-            break
-    return taken
+def _take(indices: Iterable[int], artifacts: Artifacts, count: int) -> list[str]:
+    """The lemmas of the first *count* tokens among *indices* that are words."""
+    return list(islice(filter(None, map(artifacts.lemma, indices)), count))
+
+
+def _to_end_of_sentence(first: int, artifacts: Artifacts) -> Iterator[int]:
+    """The tokens from *first* on in its sentence and line, up to a word that is about what follows it."""
+    tokens = artifacts.tokens
+    for index in range(first, len(tokens)):
+        if artifacts.begins_line(index) or not _SENTENCE_ENDS.isdisjoint(tokens[index]):
+            return
+        if index + 1 < len(tokens) and _NAMES_WHAT_FOLLOWS.match(tokens[index + 1]):
+            return
+        yield index

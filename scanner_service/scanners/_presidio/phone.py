@@ -39,11 +39,11 @@ _STRETCH = re.compile(
     re.ASCII,
 )
 _GROUP = re.compile(r"\d+", re.ASCII)
-# Dates, years in brackets, network addresses and decimal fractions, which some numbering plan would take. Behind a plus
-# only the last are written.
+# Dates, years in brackets, network addresses, decimal fractions and social security numbers (`041-69-7661`), which some
+# numbering plan would take. Behind a plus only fractions are written.
 _SOMETHING_ELSE = re.compile(
     r"(?:19|20)\d\d([-/.])\d\d?\1\d\d?(?!\d)|\d\d?([-/.])\d\d?\2(?:\d{4}|\d\d)\Z"
-    r"|(?:19|20)\d\d\)|\d{1,3}(?:\.\d{1,3}){3}\Z|\+?\d{1,3}\.\d{4,}\Z",
+    r"|(?:19|20)\d\d\)|\d{1,3}(?:\.\d{1,3}){3}\Z|\d{3}-\d\d-\d{4}\Z|\+?\d{1,3}\.\d{4,}\Z",
     re.ASCII,
 )
 # How North America writes its numbers, with or without the 1.

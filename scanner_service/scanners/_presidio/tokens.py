@@ -84,6 +84,10 @@ class Artifacts(NlpArtifacts):  # type: ignore[misc]
         """The lemmas that are words."""
         return [lemma for lemma in self.lemmas if lemma]
 
+    def begins_line(self, index: int) -> bool:
+        """Whether a token that is not the first stands in another line than the one before it."""
+        return index > 0 and "\n" in self._text[self._matches[index - 1].end() : self._matches[index].start()]
+
     def lemma(self, index: int) -> str:
         """The words in one token, made singular when first asked for; empty if there are none."""
         if index not in self._lemmas:
