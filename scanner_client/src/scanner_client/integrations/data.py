@@ -49,8 +49,10 @@ def data_of(data: Any, *, is_output: bool) -> Walk[Any]:
     if not (data if isinstance(data, Mapping) else _fields(data)):
         return safe_data
     safe = yield Ask(_json(data), is_output)
-    told = _parsed((yield from _whole(safe_data, safe, is_output=is_output)) or "{}")
-    if isinstance(told, dict):
+    whole = yield from _whole(safe_data, safe, is_output=is_output)
+    if whole == _json(safe_data):
+        return safe_data
+    if isinstance(told := _parsed(whole or "{}"), dict):
         return _like(safe_data, told)
     raise Unscannable("what is left of a mapping is none")
 
@@ -80,9 +82,6 @@ def _like(data: Any, told: Any) -> Any:
     Raises:
         Unscannable: what is told of an object has other fields.
     """
-    text = _json(data)
-    if told in (json.loads(text), _numberless(text)):
-        return data
     if (fields := _fields(data)) is not None:
         if not isinstance(told, dict) or told.keys() != fields.keys():
             raise Unscannable(f"what is left of a {type(data).__name__} is none")
@@ -91,7 +90,8 @@ def _like(data: Any, told: Any) -> Any:
         return dict(zip(told, map(_like, data.values(), told.values()), strict=True))
     if isinstance(data, _SEVERAL) and isinstance(told, list) and len(data) == len(told):
         return _several(data, map(_like, data, told))
-    return told
+    text = _json(data)
+    return data if told in (json.loads(text), _numberless(text)) else told
 
 
 def _numberless(text: str) -> Any:
