@@ -20,3 +20,19 @@ def test_there_is_room_in_a_pool_once_few_texts_wait_for_each_model(play):
         await asyncio.wait_for(room, 5)
 
     play(scene)
+
+
+def test_a_text_that_has_to_wait_is_counted_when_its_turn_is_asked_for_and_not_before(play):
+    counts = []
+
+    async def scene(pool):
+        long, short = pool.read("tiny", "hello " * 5_000), pool.read("tiny", "hello")
+        asked = asyncio.create_task(pool.predict("tiny", long))
+        await asyncio.sleep(0)
+        assert pool.predict_at_once("tiny", short) is None
+        asked.cancel()
+        await pool.predict("tiny", short)
+        return [windows for _, per, windows in counts if per == "text"], len(long.rows)
+
+    told, windows = play(scene, count=lambda *one: counts.append(one))
+    assert told == [windows, 1]
