@@ -17,8 +17,8 @@ SEGMENT = 64
 # Text behind a segment that is looked at with it: what begins inside shows where it ends. Only what can be seen counts:
 # the views leave out the rest, and join what it parts.
 MARGIN = 96
-CONTEXT = 256  # text before it, for context words and for the classifiers
-MAX_HELD = 8_192  # a word, or a finding that does not end, is held back no longer than this
+CONTEXT = 256  # text before it, for context words and for the classifiers; likewise
+MAX_HELD = 8_192  # a word, or a finding that does not end, is held back no longer than this, and no context is longer
 
 _SPACE = re.compile(r"\s")
 
@@ -28,12 +28,12 @@ _HIDDEN = re.compile(f"(?:{_CSI}{CONTROL_SEQUENCE}|{_OSC}(?:\x07|\x1b\\\\|\x9c)|
 _BEGUN = re.compile(f"(?:{_CSI}[0-?]{{0,64}}[ -/]{{0,4}}|{_OSC}\x1b?|\x1b)\\Z")
 
 # What the views put together across white space: numbers and signs that stand for single characters, so many of them
-# that they can spell something (one sign again and again spells nothing), and lines of base64.
+# that they can spell something (one sign again and again spells nothing), and lines of base64 or of numbers.
 _FEWEST_GROUPS = 8
 _GROUP = re.compile(
     r"\S|(?:0[xXbBoO]|\\[xu]|[uU]\+|&#x?|(?i:chr)\()?[0-9A-Fa-f]{1,8}[,;:.|/'\")+&_-]{0,4}|[.·•_–—−|/-]{1,8}"
 )
-_CODED = re.compile(r"[A-Za-z0-9+/_=-]{16,}")
+_CODED = re.compile(r"[A-Za-z0-9+/_=-]{16,}|(?:[,;:.|/'\"xXoO_-]{0,4}[0-9A-Fa-f]){16,}[,;:.|/'\"_-]{0,4}")
 _PLAIN = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[-_/+=]+")
 _QUOTING = ">\"'+,|#*\\"
 
@@ -107,7 +107,7 @@ class Segments:
             if not final or self.done == self._read:
                 return None
             bounds = self._read, self._read
-        start, (cut, end) = max(0, self.done - CONTEXT), bounds
+        start, (cut, end) = self._context(), bounds
         return Window(start, self.done, cut, end, self.slice(start, end), complete=final and end == self._read)
 
     def postpone(self, window: Window) -> None:
@@ -120,7 +120,7 @@ class Segments:
 
     def forget(self) -> None:
         """Let go of what no window will hold."""
-        base = max(self._base, self.done - CONTEXT)
+        base = self._context()
         gone = bisect_left(self._places, base)
         self._text, self._base = self._text[base - self._base :], base
         self._seen = self._seen[gone:]
@@ -129,6 +129,11 @@ class Segments:
     def slice(self, start: int, end: int) -> str:
         """The characters from *start* to *end*, as far as they have arrived."""
         return self._text[start - self._base : end - self._base]
+
+    def _context(self) -> int:
+        """Where the text before the next segment begins that is looked at with it."""
+        seen = bisect_left(self._places, self.done) - CONTEXT
+        return max(self._places[seen] if seen >= 0 else self._base, self.done - MAX_HELD)
 
     def _look(self, *, final: bool) -> None:
         """See what has arrived, up to a control sequence that has only begun."""

@@ -61,7 +61,8 @@ def test_segments_are_the_whole_text_and_the_same_in_any_pieces(text, length):
     assert windows(list(text)) == whole
     assert [done for done, *_ in whole] == [0, *(cut for _, cut, *_ in whole)][: len(whole)]
     assert not text or whole[-1][1] == len(text)
-    assert all(text[max(0, done - CONTEXT) : end] == seen for done, _, end, seen in whole)
+    assert all(text[:end].endswith(seen) for _, _, end, seen in whole)
+    assert all(min(done, CONTEXT) <= len(seen) - (end - done) <= MAX_HELD for done, _, end, seen in whole)
 
 
 BEFORE, BEHIND = "plain words only " * 6, " and more of them" * 8
@@ -83,6 +84,8 @@ BEFORE, BEHIND = "plain words only " * 6, " and more of them" * 8
         "g h p " * 40 + "x",
         "-.. ... / .- " * 20 + "-",
         "\n".join(["aB3" * 20] * 9),
+        ",\n".join([",".join(["0x67", "0x68"] * 9)] * 9),
+        ":\n    ".join([":".join(["67", "6b"] * 9)] * 9),
         "\n> ".join(["aB3" * 20] * 9),
         '"\n + "'.join(["aB3" * 20] * 9),
     ],
@@ -109,6 +112,12 @@ def test_all_else_ends_within_a_segment_and_a_word(text):
 def test_what_cannot_be_seen_is_no_part_of_a_margin():
     ends = [end - cut for _, cut, end, _ in windows(["words only " * 10 + "word\u200b" * 90 + " and words" * 20])]
     assert max(ends) > MARGIN
+
+
+def test_what_cannot_be_seen_is_no_part_of_a_context():
+    text = "name" + "\u200b" * 600 + " value and words only" * 20
+    assert all(seen.startswith("name") for done, _, _, seen in windows([text]) if done < CONTEXT + 600)
+    assert all(len(seen) <= CONTEXT + SEGMENT + MARGIN + 30 for done, _, _, seen in windows([text]) if done > 900)
 
 
 def test_what_never_ends_is_cut():

@@ -50,6 +50,10 @@ HELD = {
     "a token in binary": coded("{:08b}", TOKEN),
     "a token in hexadecimal": coded("0x{:02x},", TOKEN),
     "a token in decimal": coded("{}", TOKEN),
+    "a token in hexadecimal lines": ",\n".join(
+        ",".join(f"0x{byte:02x}" for byte in TOKEN.encode()[at : at + 12]) for at in range(0, len(TOKEN), 12)
+    ),
+    "a key a long way behind its name": sample("the Bugsnag API key" + "\x1b[0m" * 150 + " = {hex:32}"),
     "a card around a title": "4111111\x1b]0;" + "lorem ipsum dolor sit amet " * 12 + "\x07111111111",
     "a card around controls": "4111111" + "\x1f" * 200 + "111111111",
     "a card around controls and a space": "4111 " + "\x1f" * 200 + "1111 1111 1111",
