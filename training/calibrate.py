@@ -29,7 +29,7 @@ PENALTIES = tuple(step / 20 for step in range(3, 21))
 
 
 def run(work: Path, out: Path, results: Path, limit: int) -> dict[str, object]:
-    """Writes `manifest.toml` beside `out`, and what was chosen to `calibration.json` below `results`."""
+    """Writes `manifest.toml` beside `out`, and what was chosen to `guard_calibration.json` below `results`."""
     model = Model(out / "model.int8.onnx", out / "tokenizer.json")
     rows = unseen.rows(work)
     chosen: dict[str, object] = {}

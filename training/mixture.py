@@ -15,7 +15,7 @@ from training.sources import TABLE, Table
 ROUND = {"attack": 30_000, "harmless": 40_000, "toxicity": 20_000, "entities": 60_000}  # rows drawn in a round
 TEMPERATURE = 0.5  # the share of a source grows with this power of its size
 DISTURBED = {"attack": 0.2, "harmless": 0.15, "toxicity": 0.08, "entities": 0.0}
-CARRIER = "carrier"  # disturbed where it is made
+CARRIER = "carrier"  # as it is, like its counterparts with an attack, whose place is known
 
 
 def group(row: Row) -> str:

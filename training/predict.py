@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 from tqdm import tqdm
 
+from scanner_service.inference.onnx import Session
+from training.manifest import HEADS
 from training.tokens import framed, shaped, windows
 
 BATCH = 1  # as in the service: dynamic quantization takes one scale from the whole run
@@ -22,16 +22,8 @@ Logits = NDArray[np.float32]
 class Model:
     """An ONNX file and its tokenizer."""
 
-    def __init__(self, path: Path, tokenizer: Path, threads: int = 1) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        self.session = onnxruntime.InferenceSession(
-            str(path),
-            options,
-            providers=["CPUExecutionProvider"],
-            disabled_optimizers=["SkipLayerNormFusion"],
-        )
+    def __init__(self, path: Path, tokenizer: Path) -> None:
+        self.session = Session(path.read_bytes(), tuple(HEADS))
         self.tokenizer = Tokenizer.from_file(str(tokenizer))
 
     def windows(self, texts: Sequence[str], output: str) -> list[list[Logits]]:
@@ -47,7 +39,7 @@ class Model:
         parts = [group[i : i + BATCH] for _, group in sorted(groups.items()) for i in range(0, len(group), BATCH)]
         for part in tqdm(parts, desc=output, mininterval=20, leave=False):
             ids = [framed(given[text][slice(*ranges[text][index])]) for text, index in part]
-            logits: Any = self.session.run([output], {"input_ids": np.array(ids, dtype=np.int64)})[0]
+            logits = self.session.run(np.array(ids, dtype=np.int64))[output]
             for (text, index), row in zip(part, logits, strict=True):
                 found[text][index] = row[1:-1] if row.ndim == 2 else row
         return found

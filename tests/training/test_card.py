@@ -58,3 +58,12 @@ def test_the_texts_to_measure_with_are_told_of_the_model_that_was_measured_and_n
     text = card.written(tmp_path, "blind", "ab12")
     assert "| direct | 4 | 50.0 % | 10.0–70.0 | 0.875 | 75.0 % |" in text
     assert "| benign | 4 | 25.0 % | 10.0–70.0 | – | – |" in text
+
+
+def test_sources_with_texts_of_known_wording_are_told_and_no_others():
+    figures = {"n": 50, "known": 10, "share_over_threshold": 0.9, "new_over_threshold": 0.875}
+    all_known = {"n": 2, "known": 2, "share_over_threshold": 0.5}
+    text = card.known({"attacks": {"bipia": figures, "old": all_known}, "harmless": {"alpaca": figures | {"known": 0}}})
+    assert "| bipia (attacks) | 50 | 10 (20.0 %) | 90.0 % | 87.5 % |" in text
+    assert "| old (attacks) | 2 | 2 (100.0 %) | 50.0 % | – |" in text
+    assert "alpaca" not in text
