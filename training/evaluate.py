@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import metrics
-from training import identity, near_copies, unseen
+from training import identity, manifest, near_copies, unseen
 from training.predict import Model, highest
 from training.rows import ENTITIES, TOXICITY, Attack, Row, Tagged, read_trained
 from training.spans import decode
@@ -21,8 +21,16 @@ Head = dict[str, Any]
 
 
 def run(work: Path, out: Path, results: Path, limit: int) -> dict[str, object]:
-    """Measures the three heads as the manifest describes them and returns the summary."""
-    entry = tomllib.loads((out.parent / "manifest.toml").read_text(encoding="utf-8"))["models"][out.name]
+    """
+    Measures the three heads as the manifest describes them and returns the summary.
+
+    Raises:
+        ValueError: the manifest describes another model.
+    """
+    described = out.parent / "manifest.toml"
+    entry = tomllib.loads(described.read_text(encoding="utf-8"))["models"][out.name]
+    if manifest.digest(out / "model.int8.onnx") != entry["sha256"]:
+        raise ValueError(f"{described}: describes another model than {out} has; run the stage `calibrate` first")
     heads = {head["output"]: head for head in entry["heads"]}
     model = Model(out / "model.int8.onnx", out / "tokenizer.json")
     rows = unseen.rows(work)
