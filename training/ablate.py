@@ -16,6 +16,7 @@ import numpy as np
 
 from bench import metrics
 from training import choice, coteach, mixture, mpnet, near_copies, tokens, train, unseen
+from training.advice import ADVISED, advice, followed, taught, teacher_of
 from training.batches import batches, crossed, encode, untagged
 from training.contradicted import contradicted
 from training.network import pretrained
@@ -23,7 +24,6 @@ from training.rows import Attack, Row, Tagged, Toxic, read_trained
 from training.sources import Table
 from training.spans import decode
 from training.start import weights
-from training.teach import ADVISED, advice, followed, taught, teacher_of
 from training.trainer import CONTINUED, SEED, Trainer, device
 
 HIDDEN = 0.04  # of the tokens, where some are hidden

@@ -27,7 +27,7 @@ def augment(options: Namespace) -> object:
 
 
 def teach(options: Namespace) -> object:
-    from training import teacher as stage
+    from training import teach as stage
 
     return stage.run(options.work, sources.read_table(), options.scale, options.processes, options.start)
 

@@ -1,105 +1,54 @@
-"""Targets that other models give: what a smaller one is distilled from (Hinton et al. 2015)."""
+"""Stage `teach`: a round of a larger model for each head that has a teacher; see `advice`."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import torch
-from torch import Tensor
+from training import choice, mixture, mpnet, tokens, train
+from training.advice import ADVISED, teacher_of
+from training.batches import Choose, batches, encode
+from training.kept import Kept, checksum
+from training.rows import read_trained
+from training.sources import Table
+from training.start import weights
+from training.trainer import SEED, Trainer, device
 
-from training import mpnet
-from training.batches import IGNORED, Sample
-from training.kept import Kept
-from training.rows import Attack, Row, Tagged, Toxic
-from training.trainer import logits
-
-ADVISED: Mapping[str, type[Row]] = {  # heads with a teacher, and its rows
-    "injection": Attack,
-    "entities": Tagged,
-    "toxicity": Toxic,
-}
-SHARE = 0.5  # of the teacher in the target of a label that is known
-
-Logits = Callable[[list[list[int]], str], list[Tensor]]
+DRAW = SEED + 4  # other rows, in another order, than those that its pupil begins with
 
 
-def teacher_of(head: str, work: Path) -> Path:
-    """Where stage `teach` writes the teacher of a head."""
-    return work / f"teacher-{head}.pt"
-
-
-def taught(samples: Sequence[Sample], teacher: Logits) -> list[Sample]:
-    """The same windows, with the teacher's probabilities as targets, and its likeliest tag of every token."""
-    made: list[Sample] = []
-    for head in sorted({sample.head for sample in samples}):
-        own = [sample for sample in samples if sample.head == head]
-        found = teacher([sample.ids for sample in own], head)
-        made += [replace(s, target=_target(head, each), hidden=frozenset()) for s, each in zip(own, found, strict=True)]
-    return made
-
-
-def advised(samples: Sequence[Sample], work: Path, number: int, device: str, threads: int) -> list[Sample]:
+def run(work: Path, table: Table, scale: float, processes: int, start: Path | None = None) -> list[Path]:
     """
-    The samples of round *number*, with the advice of the teachers that there are below *work*.
+    Trains them, or goes on training, and returns the paths of their averaged weights; what is there is not made again.
 
-    The advice is written there too, and read when the round begins again with the same windows. Windows that nobody has
-    labelled, and no teacher either, are left out.
+    Of long texts, the teacher of attacks reads the windows that stand out to the exported int8 model `start`, otherwise
+    those whose wording does.
+
+    Raises:
+        ValueError: there is one, or a checkpoint of one, that was trained on other rows.
     """
-    made = list(samples)
-    for head in ADVISED:
-        teacher = teacher_of(head, work)
-        if teacher.exists():
-            written = Kept(work / f"advice-{head}-{number + 1}.pt", _question(made, head, teacher))
-            if not (kept := written.read()):
-                kept = {"targets": advice(made, head, teacher, device, threads)}
-                written.write(kept)
-            made = followed(made, head, kept["targets"])
-    return [sample for sample in made if not sample.is_unlabelled]
+    return [_trained(head, work, table, scale, processes, start) for head in ADVISED]
 
 
-def _question(samples: Sequence[Sample], head: str, teacher: Path) -> str:
-    """The checksum of what is asked, and of who is."""
-    with teacher.open("rb") as weights:
-        asked = hashlib.file_digest(weights, "sha256")
-    for sample in samples:
-        if _asks(sample, head):
-            asked.update(repr(sample.ids).encode())
-    return asked.hexdigest()
-
-
-def advice(samples: Sequence[Sample], head: str, teacher: Path, device: str, threads: int) -> list[list[float]]:
-    """What the teacher would have as targets of those samples that it is asked about."""
-    model = mpnet.trained(teacher).to(device, torch.bfloat16)
-    windows = [sample.ids for sample in samples if _asks(sample, head)]
-    return [_target(head, found) for found in logits(model, windows, head, device, threads)]
-
-
-def followed(samples: Sequence[Sample], head: str, given: Sequence[list[float]]) -> list[Sample]:
-    """
-    The samples with the advice *given* about some of them.
-
-    It is half of the target of each label, and the whole of what nobody has annotated.
-    """
-    made = list(samples)
-    asked = [i for i, sample in enumerate(samples) if _asks(sample, head)]
-    for i, target in zip(asked, given, strict=True):
-        made[i] = replace(samples[i], target=target if head == "entities" else _mixed(samples[i], target))
-    return made
-
-
-def _mixed(sample: Sample, said: list[float]) -> list[float]:
-    both = zip(sample.target, said, strict=True)
-    return [p if label is None else SHARE * p + (1 - SHARE) * label for label, p in both]
-
-
-def _asks(sample: Sample, head: str) -> bool:
-    return sample.head == head and (head != "entities" or sample.is_unlabelled)
-
-
-def _target(head: str, found: Tensor) -> list[float]:
-    if head != "entities":
-        return [float(p) for p in found.sigmoid()]
-    return [IGNORED, *(float(tag) for tag in found[1:-1].argmax(-1)), IGNORED]
+def _trained(head: str, work: Path, table: Table, scale: float, processes: int, start: Path | None) -> Path:
+    made_of, tokenizer = checksum(work), tokens.build()
+    target = Kept(teacher_of(head, work), made_of)
+    checkpoint = Kept(target.path.with_suffix(".checkpoint.pt"), made_of)
+    if target.read_own():
+        return target.path
+    rows = [row for row in read_trained(work) if isinstance(row, ADVISED[head])]
+    drawn = mixture.draw(rows, mixture.weights(table), 0, DRAW, scale)
+    choose: Choose = choice.by_wording
+    if start and head == "injection":
+        guard = Trainer(*device(processes))
+        guard.begin(weights(start))
+        choose = choice.by_score(train.looked_at(guard, drawn, tokenizer, 0))
+        guard.crew.close()
+    made = batches(encode(drawn, tokenizer, choose, DRAW), DRAW)
+    trainer, skipped = Trainer(*device(processes), mpnet.pretrained, mpnet.RATES), 0
+    if state := checkpoint.read_own():
+        trainer.load(state["trainer"])
+        skipped = state["step"]
+    train.one_round(trainer, made, 0, 1, skipped, checkpoint, {})
+    trainer.crew.close()
+    target.write({"average": trainer.average})
+    return target.path

@@ -12,13 +12,13 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from training import choice, mixture, tokens
+from training.advice import advised
 from training.batches import Sample, batches, crossed, encode, untagged
 from training.kept import Kept, checksum
 from training.network import Guard, pretrained
 from training.rows import Attack, Row, read_trained
 from training.sources import Table
 from training.start import weights
-from training.teach import advised
 from training.trainer import CONTINUED, SEED, Trainer, device
 
 SAVE_EVERY = 200

