@@ -4,7 +4,8 @@ How good the service's own chain is on sources that the model was not trained on
     python -m bench.accuracy --data ../shared/data [--limit 300] [--out bench/results/accuracy.json]
 
 Everything is measured behind views, windows and thresholds, with the int8 model that ships. Which sources are unseen
-stands in training/sources.toml; half of their texts, chosen by checksum, served to calibrate and are left out here.
+stands in training/sources.toml; half of their texts, chosen by checksum, served to calibrate and are left out here,
+but for those with names, for which nothing was chosen.
 `bench/novel.jsonl` and `bench/blind.jsonl` were written to measure with, and nobody trains on them; of the second, no
 figure of the weights that ship was known before they and their thresholds were final. Who trains again writes another.
 """
