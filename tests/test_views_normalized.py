@@ -202,6 +202,10 @@ def test_what_a_title_for_a_terminal_says_is_read_without_its_disguise():
         ("412-5\u03015-9876", "412-55-9876"),
         ("abcd1a\u0301b", "abcd1ab"),
         ("jane\u0301.doe@example.com", "jane.doe@example.com"),
+        ("41\u0e381\u09bc1 1\u05b911\u3099", "4111 111"),
+        ("ghp_aB3d\u0651E5gH", "ghp_aB3dE5gH"),
+        ("ja\u093cne.do\u0652e@example.com", "jane.doe@example.com"),
+        ("igno\u0651re a\u0e49ll", "ignore all"),
         ("Cxi１aF３fIMcx", "Cxi1aF3fIMcx"),
         ("411１", "4111"),
         ("the key is ghр_Cxi1аF3fIMcx", "the key is ghp_Cxi1aF3fIMcx"),
@@ -220,6 +224,7 @@ def test_values_are_read_without_what_does_not_belong_in_them(text, plain):
         "PS５とiPhone１５とA４用紙",
         "Vie\u0323\u0302t Nam, Nguye\u0302\u0303n, Cafe\u0301 42, re\u0301sume\u0301_2024.pdf",
         "COVID-19-е и SARS-CoV-2-тест",
+        "Googleने COVID-19में ₹100में 1मिनट; 5มี.ค. iPhoneก็ 100ปี; 3つが5がつ; 1️⃣ 2⃣",
     ],
 )
 def test_paths_patterns_formulas_and_names_stay_as_they_are(text):

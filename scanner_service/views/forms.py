@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from scanner_service.text import Span, View
-from scanner_service.views.characters import members
+from scanner_service.views.characters import INVISIBLE, members
 from scanner_service.views.words import is_common
 
 # Characters that Unicode says are a Latin letter in another form. What prose uses as it is stays out: ordinals,
@@ -24,10 +24,14 @@ _FULL_WIDTH_DIGITS = "\uff10-\uff19"
 _FULL_WIDTH = "\uff01-\uff5e\u3000"
 _FLAG_LETTERS = "\U0001f1e6-\U0001f1ff"
 _MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20e2\u20e4-\u20f0\ufe20-\ufe2f"
+# Those of other living scripts belong on no letter or digit of ASCII. The one missing is the key around a digit.
+_FOREIGN_MARKS = frozenset(
+    sign for sign in map(chr, range(0x300, 0x10000)) if sign != "\u20e3" and unicodedata.category(sign) in ("Mn", "Me")
+).difference(members(_MARKS), members(INVISIBLE))
 # Lines through, over, under and around a letter.
 _LINES = "\u0305\u0332\u0333\u0334-\u0338\u033f\u0489\u20d2\u20d3\u20d8-\u20e2\u20e4-\u20ef"
 
-UNUSUAL = members(_DRESSED + _FULL_WIDTH_LETTERS + _FULL_WIDTH_DIGITS + _FLAG_LETTERS + _MARKS)
+UNUSUAL = members(_DRESSED + _FULL_WIDTH_LETTERS + _FULL_WIDTH_DIGITS + _FLAG_LETTERS + _MARKS) | _FOREIGN_MARKS
 """What gives `undress`, `unmark` or `unmix` work to do."""
 
 _DRESS = re.compile(f"(?P<flags>[{_FLAG_LETTERS}]+)|(?P<wide>[{_FULL_WIDTH}]+)|(?P<dressed>[{_DRESSED}])")
@@ -41,10 +45,11 @@ _NOISE = re.compile(f"[{_MARKS}]{{3,}}|[{_LINES}]+|(?:[A-Za-z][{_MARKS}]++){{4}}
 _FAINT_NOISE = re.compile(f"{_NOISE.pattern}|(?:[A-Za-z][{_MARKS}]++){{2}}")
 
 # An address, or a run of letters and digits, with what does not belong there.
-_ADDRESS = f"A-Za-z0-9._%+{_MARKS}-"
+_ALL_MARKS = _MARKS + "".join(_FOREIGN_MARKS)
+_ADDRESS = f"A-Za-z0-9._%+{_ALL_MARKS}-"
 _ALNUM = f"A-Za-z0-9{_FULL_WIDTH_DIGITS}"
-_VALUE = re.compile(rf"(?<![{_ADDRESS}])[{_ADDRESS}]++@[{_ADDRESS}]++|[{_ALNUM}][{_ALNUM}{_MARKS}]*+")
-_MIXED = re.compile(f"[{_MARKS}{_FULL_WIDTH_DIGITS}]")
+_VALUE = re.compile(rf"(?<![{_ADDRESS}])[{_ADDRESS}]++@[{_ADDRESS}]++|[{_ALNUM}][{_ALNUM}{_ALL_MARKS}]*+")
+_MIXED = re.compile(f"[{_ALL_MARKS}{_FULL_WIDTH_DIGITS}]")
 _LETTER, _DIGIT = re.compile("[A-Za-z]"), re.compile("[0-9]")
 # Japanese writes full-width digits in short names: PS５.
 _SHORTEST_TOKEN = 12
@@ -126,8 +131,9 @@ def _without_marks(character: str) -> str:
 
 def unmix(view: View) -> View:
     """
-    *view* without combining marks in numbers, in runs of letters and digits, and in addresses; and with digits of ASCII
-    for full-width ones that share a number, or a run of letters and digits too long for a name, with those of ASCII.
+    *view* without combining marks in numbers, in runs of letters and digits, and in addresses, nor those of other
+    scripts on letters of ASCII; and with digits of ASCII for full-width ones that share a number, or a run of letters
+    and digits too long for a name, with those of ASCII.
     """
     return view if _MIXED.search(view.text) is None else view.rewrite(_unmixed(view.text))
 
@@ -139,5 +145,5 @@ def _unmixed(text: str) -> Iterator[tuple[Span, str]]:
         narrowed = len(value[0]) >= _SHORTEST_TOKEN if letter else digit
         for mixed in _MIXED.finditer(text, *value.span()):
             plain = unicodedata.normalize("NFKC", mixed[0]) if mixed[0].isdigit() else ""
-            if narrowed if plain else unmarked:
+            if narrowed if plain else unmarked or mixed[0] in _FOREIGN_MARKS:
                 yield Span(*mixed.span()), plain
