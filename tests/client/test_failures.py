@@ -28,7 +28,7 @@ from scanner_client import (
     errors,
 )
 from scanner_client.answers import Reply, failure_of
-from scanner_client.protocol import LONGEST_DELAY, backoff
+from scanner_client.protocol import FIRST_DELAY, LONGEST_DELAY, Protocol, backoff
 from scanner_client.results import decode, read_prompt
 from tests.client.servers import DROP, HANG, INVALID, VALID, Drip, error, response, scripted
 
@@ -185,6 +185,17 @@ def test_retry_after_is_waited_for():
             started = time.monotonic()
             assert client.check_prompt("text").is_valid
     assert 1.0 <= time.monotonic() - started < 2.0
+
+
+def test_those_who_are_sent_away_together_do_not_come_back_together():
+    def pause():
+        flow = Protocol(timeout=10, max_retries=1, on_unavailable="raise").prompt("text", {})
+        next(flow)
+        return flow.send(Reply(503, {"retry-after": "1"}, b"")).seconds
+
+    pauses = {pause() for _ in range(20)}
+    assert len(pauses) > 1
+    assert 1 <= min(pauses) < max(pauses) <= 1 + FIRST_DELAY
 
 
 def test_a_wait_that_is_too_long_fails_at_once():

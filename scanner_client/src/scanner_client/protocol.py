@@ -174,7 +174,8 @@ def converse(call: Call[T]) -> Flow[T]:
         try:
             return read_answer(answer, call.read)
         except errors.ScanFailed as failure:
-            pause = backoff(attempt, random.random()) if failure.retry_after is None else failure.retry_after  # noqa: S311
+            # Not all whom an overload has sent away for a second come back at the same moment.
+            pause = (failure.retry_after or 0.0) + backoff(attempt, random.random())  # noqa: S311
             if attempt >= call.max_retries or not passes(answer) or time.monotonic() + pause >= deadline:
                 raise
         yield Pause(pause)
