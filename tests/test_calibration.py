@@ -27,6 +27,12 @@ def test_the_threshold_is_what_is_written(values, target):
     assert float(f"{threshold:.6f}") == threshold
 
 
+def test_no_threshold_is_over_one_even_where_harmless_texts_score_one():
+    assert threshold_for([1.0] * 10, 0.0) == 1.0
+    assert threshold_for([0.9999999] * 10, 0.0) == 1.0
+    assert threshold_for([0.5, 1.0], 0.5) == 0.500001
+
+
 @pytest.mark.parametrize(("values", "target"), [([], 0.1), ([0.5], 1.0), ([0.5], -0.1)])
 def test_what_cannot_be_chosen_is_refused(values, target):
     with pytest.raises(ValueError, match="threshold"):

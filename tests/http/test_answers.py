@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from scanner_service.policy import Policy
 from tests.http.test_scans import SCANS, assert_refused, body_for
 from tests.http.test_streams import begin, body, post
 
@@ -33,3 +34,10 @@ def test_a_block_ends_a_stream_that_is_still_being_sent(world):
     *shown, verdict = (json.loads(line) for line in asyncio.run(scene()).splitlines())
     assert {word for line in shown for word in line["text"].split()} == {"word"}
     assert (verdict["is_valid"], verdict["message"]) == (False, "attack: INJECTION at 500–506")
+
+
+def test_a_score_that_just_reaches_its_threshold_is_a_risk_of_zero_and_no_negative_one(world, word_rule):
+    chain = (word_rule("ATTACK", name="attack", score=0.5, threshold=0.5),)
+    world.policies["default"] = Policy("default", "d", chain, chain)
+    answer = world.client.post("/scan/prompt", json={"prompt": "ATTACK"}).json()
+    assert (answer["scanners"], answer["is_valid"]) == ({"attack": 0.0}, False)
