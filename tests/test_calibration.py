@@ -57,3 +57,9 @@ def test_all_labels_together_keep_the_target(harmless):
 def test_one_label_gets_the_whole_target():
     harmless = [{"A": number / 1000} for number in range(1000)]
     assert rate(harmless, choose_thresholds(harmless, ["A"], 0.005)).hits == 5
+
+
+def test_labels_that_stop_different_texts_share_the_target_and_leave_none_of_it():
+    harmless = [{"A": number / 1000, "B": ((number + 500) % 1000) / 1000} for number in range(1000)]
+    hits = rate(harmless, choose_thresholds(harmless, ["A", "B"], 0.01)).hits
+    assert hits == 10

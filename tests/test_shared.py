@@ -147,8 +147,9 @@ def test_an_error_of_redis_is_a_failure_and_no_exception(redis_server, failures,
     assert "a secret" not in str([vars(record) for record in caplog.records])
 
 
-def test_without_the_variable_there_is_no_redis():
+def test_without_the_variable_there_is_no_redis_and_with_it_there_is_one():
     assert Shared.load({}, print) is None
+    assert isinstance(Shared.load({"SCANNER_REDIS_URL": "redis://localhost"}, print), Shared)
 
 
 @pytest.mark.parametrize("url", ["http://user:secret@host", "nonsense:secret", "redis://host:secret", "redis:secret"])
