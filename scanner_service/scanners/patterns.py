@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -14,11 +14,9 @@ from scanner_service.findings import Finding
 from scanner_service.linear_regex import Pattern, PatternSet
 from scanner_service.scanner import Context, ModelInfo, Need
 from scanner_service.scanners._disguise import SHORTEST, fold, is_plain, undisguised
+from scanner_service.scanners._words import WORD_START, as_pattern, is_in_word
 from scanner_service.text import Span, Text
 from scanner_service.views import VIEWS
-
-# Before a whole word. RE2's own `\b` knows the letters of English alone.
-WORD_START = r"(?:^|[^\pL\pM\pN_])"
 
 # Where to look unless the configuration says otherwise.
 VIEWS_SEARCHED = ("raw", "normalized", "decoded")
@@ -198,7 +196,11 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Patterns:
         substrings = dict.fromkeys(entry.substrings)
         expressions += [_substring(index, entry, substring) for substring in substrings]
         expressions += [
-            Expression(index, _compile(pattern, entry.case_sensitive, f"{where}.patterns[{at}]`"), word=False)
+            Expression(
+                index,
+                _compile(linear_regex.compile_search, pattern, entry.case_sensitive, f"{where}.patterns[{at}]`"),
+                word=False,
+            )
             for at, pattern in enumerate(entry.patterns)
         ]
         if entry.disguised and not entry.case_sensitive and not entry.contains_all:
@@ -215,22 +217,22 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Patterns:
 
 def _substring(index: int, entry: Entry, substring: str) -> Expression:
     word = entry.match == "word"
-    start = WORD_START if word and _is_in_word(substring[0]) else ""
-    written = f"{start}({linear_regex.escape(substring)})" if word else linear_regex.escape(substring)
-    return Expression(index, _compile(written, entry.case_sensitive, f"`$.options.entries[{index}].substrings`"), word)
+    start = WORD_START if word and is_in_word(substring[0]) else ""
+    written = f"{start}({as_pattern(substring)})" if word else as_pattern(substring)
+    return Expression(
+        index,
+        _compile(linear_regex.compile, written, entry.case_sensitive, f"`$.options.entries[{index}].substrings`"),
+        word,
+    )
 
 
-def _compile(pattern: str, case_sensitive: bool, where: str) -> Pattern:
+def _compile(compile_: Callable[..., Pattern], pattern: str, case_sensitive: bool, where: str) -> Pattern:
     try:
-        return linear_regex.compile_search(pattern, case_sensitive=case_sensitive)
+        return compile_(pattern, case_sensitive=case_sensitive)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
 
 
 def _goes_on(text: str, span: Span) -> bool:
     """Whether the word goes on behind its supposed end."""
-    return _is_in_word(text[span.end - 1]) and _is_in_word(text[span.end : span.end + 1])
-
-
-def _is_in_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
+    return is_in_word(text[span.end - 1]) and is_in_word(text[span.end : span.end + 1])

@@ -68,6 +68,35 @@ def test_a_word_is_found_behind_a_word_that_contains_it():
     ]
 
 
+@pytest.mark.parametrize("text", ["我们使用Acme产品", "Acme는 회사", "テスト Acmeの製品", "ใช้Acmeทุกวัน"])
+def test_a_word_is_found_beside_scripts_that_put_no_space_between_words(text):
+    assert found(text, {"substrings": ["Acme"], "match": "word"}) == [("PATTERN", "Acme")]
+    assert found(text.replace("Acme", "Acmeville"), {"substrings": ["Acme"], "match": "word"}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "word"), [("秘密計画について", "計画"), ("日本語テスト", "テスト"), ("아크메는 회사", "아크메")]
+)
+def test_a_word_of_such_a_script_is_found_anywhere(text, word):
+    assert found(text, {"substrings": [word], "match": "word"}) == [("PATTERN", word)]
+
+
+def test_words_of_vietnamese_end_where_their_letters_do():
+    assert found("đẹp đẹpx xđẹp", {"substrings": ["đẹp"], "match": "word"}) == [("PATTERN", "đẹp")]
+
+
+@pytest.mark.parametrize("gap", ["\n", "  ", "\r\n", "\t", "\u2003", "\u00a0 "])
+@pytest.mark.parametrize("match", ["word", "substring"])
+def test_any_white_space_fills_the_gap_between_words(gap, match):
+    text = f"the Red{gap}Fox, not RedFox"
+    assert found(text, {"substrings": ["red fox"], "match": match}) == [("PATTERN", f"Red{gap}Fox")]
+
+
+def test_white_space_at_the_ends_of_a_substring_counts_and_an_apostrophe_may_be_curly():
+    assert found("a b  c", {"substrings": [" ", " c"]}) == [("PATTERN", " ")] * 3 + [("PATTERN", " c")]
+    assert found("I can’t and can't", {"substrings": ["can't"]}) == [("PATTERN", "can't"), ("PATTERN", "can’t")]
+
+
 def test_case_counts_when_it_is_told_to():
     assert found("Key KEY", {"substrings": ["KEY"], "patterns": ["K.Y"], "case_sensitive": True}) == [
         ("PATTERN", "KEY")

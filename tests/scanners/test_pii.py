@@ -592,6 +592,11 @@ class TestOptions:
             ("PROJECT", "c++ (X|Y)"),
         ]
 
+    @pytest.mark.parametrize("text", ["见 Blue\nHeron", "项目Blue  Heron启动", "Blue\u00a0Heron"])
+    def test_a_listed_word_is_found_over_lines_and_beside_scripts_without_spaces(self, text: str) -> None:
+        scanner = build(deny_lists=[{"label": "PROJECT", "words": ["Blue Heron"]}])
+        assert [label for label, _ in certain(text, scanner)] == ["PROJECT"]
+
     def test_a_listed_word_is_found_where_a_longer_one_is_cut_short(self) -> None:
         scanner = build(deny_lists=[{"label": "PROJECT", "words": ["Blue", "Blue Heron", "Été"]}])
         assert certain("blue herons, été; bluefin, l'étés", scanner) == [("PROJECT", "blue"), ("PROJECT", "été")]

@@ -11,6 +11,7 @@ from scanner_service import linear_regex
 from scanner_service.linear_regex import Pattern
 from scanner_service.scanners._presidio.results import make_result
 from scanner_service.scanners._presidio.tokens import LANGUAGE
+from scanner_service.scanners._words import as_pattern, is_in_word
 from scanner_service.text import Span
 
 
@@ -63,16 +64,12 @@ def any_of(words: Sequence[str]) -> Pattern:
 
 def _whole(word: str) -> str:
     """The pattern for *word* where it stands alone, as far as an engine can tell whose letters are ASCII."""
-    before, after = (r"\b" if edge.isascii() and _in_word(edge) else "" for edge in (word[0], word[-1]))
-    return before + linear_regex.escape(word) + after
+    before, after = (r"\b" if edge.isascii() and is_in_word(edge) else "" for edge in (word[0], word[-1]))
+    return before + as_pattern(word) + after
 
 
 def _stands_alone(text: str, span: Span) -> bool:
     before, after = text[span.start - 1 : span.start] if span.start else "", text[span.end : span.end + 1]
-    return not (_in_word(before) and _in_word(text[span.start])) and not (
-        _in_word(after) and _in_word(text[span.end - 1])
+    return not (is_in_word(before) and is_in_word(text[span.start])) and not (
+        is_in_word(after) and is_in_word(text[span.end - 1])
     )
-
-
-def _in_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
