@@ -213,6 +213,10 @@ def test_a_worker_starts_with_the_file_if_the_accepted_one_no_longer_fits_the_ke
     assert names(Reloading(begin(environment, accepted), environment, Metrics(), accepted)) == ["first"]
 
 
+def key_of(name):
+    return name.encode() * 4
+
+
 @pytest.fixture
 def listed(environment, tmp_path):
     """Where keys are listed by name, one of which the configuration ties to a policy."""
@@ -222,7 +226,7 @@ def listed(environment, tmp_path):
         config.write("keys: {leaver: {policies: [default]}}\n")
 
     def write(*names):
-        file.write_text("".join(f"{name}={sha256(name.encode()).hexdigest()}\n" for name in names))
+        file.write_text("".join(f"{name}={sha256(key_of(name)).hexdigest()}\n" for name in names))
 
     write("leaver", "other")
     return write
@@ -233,7 +237,7 @@ def callers(reloading, *names):
     found = []
     for name in names:
         with contextlib.suppress(Unauthorized):
-            found.append(reloading.served.keys.authenticate([(b"x-api-key", name.encode())]).name)
+            found.append(reloading.served.keys.authenticate([(b"x-api-key", key_of(name))]).name)
     return found
 
 

@@ -23,6 +23,7 @@ ANONYMOUS = "anonymous"
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+_OF_NOTHING = hashlib.sha256().digest()
 _NO_KEYS = (
     "there is no API key: set SCANNER_API_KEYS (comma-separated, each `name=key` or `key`) or SCANNER_API_KEYS_FILE "
     "(lines of `name=` and the SHA-256 of a key), or allow everybody with `allow_anonymous: true` in the configuration"
@@ -92,7 +93,7 @@ class Keys:
         keys = _listed(environment)
         grants = {name: entry.policies for name, entry in config.keys.items()}
         names = {key.name for key in keys} | ({ANONYMOUS} if config.allow_anonymous else set())
-        loaded = cls(keys, _of(keys, grants), allow_anonymous=config.allow_anonymous)
+        loaded = cls(keys, grants, allow_anonymous=config.allow_anonymous)
         for name in grants:
             if not known and name not in names:
                 raise ConfigError(
@@ -110,7 +111,7 @@ class Keys:
         """
         listed = {key.digest for key in _listed(environment)}
         keys = [key for key in self._keys if key.digest in listed]
-        return Keys(keys, _of(keys, self._grants), allow_anonymous=self._allow_anonymous)
+        return Keys(keys, self._grants, allow_anonymous=self._allow_anonymous)
 
     def authenticate(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
         """
@@ -138,6 +139,8 @@ class Keys:
         # Every key is compared with every candidate, in constant time, whether one has matched or not.
         found: str | None = None
         for candidate in candidates:
+            if len(candidate) < MIN_KEY_LENGTH:
+                continue
             digest = hashlib.sha256(candidate).digest()
             for key in self._keys:
                 if hmac.compare_digest(digest, key.digest):
@@ -153,11 +156,6 @@ def _listed(environment: Mapping[str, str]) -> Sequence[Key]:
     if file := environment.get("SCANNER_API_KEYS_FILE"):
         keys += _from_file(Path(file))
     return keys
-
-
-def _of(keys: Sequence[Key], grants: Mapping[str, Sequence[str] | None]) -> Mapping[str, Sequence[str] | None]:
-    names = {ANONYMOUS, *(key.name for key in keys)}
-    return {name: granted for name, granted in grants.items() if name in names}
 
 
 def _presented(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[Sequence[bytes]]:
@@ -216,6 +214,8 @@ def _from_file(path: Path) -> Iterator[Key]:
         name, _, digest = line.rpartition("=")
         if not _DIGEST.fullmatch(digest) or name == ANONYMOUS or not (_NAME.fullmatch(name) or not name):
             raise ConfigError(f"{path}:{number}: not `name=` and 64 hexadecimal digits")
+        if bytes.fromhex(digest) == _OF_NOTHING:
+            raise ConfigError(f"{path}:{number}: the SHA-256 of nothing, as an unset variable has it, and not of a key")
         yield Key(name or _name_from(bytes.fromhex(digest)), bytes.fromhex(digest))
 
 

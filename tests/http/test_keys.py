@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from scanner_service.config import Config
-from scanner_service.errors import ConfigError
+from scanner_service.errors import ConfigError, Unauthorized
 from scanner_service.http.auth import MIN_KEY_LENGTH, Caller, Keys
 
 KEY = "k" * MIN_KEY_LENGTH
@@ -52,3 +52,21 @@ def test_a_file_of_keys_that_is_no_text_is_named(tmp_path):
     file.write_bytes(b"a=\xff\n")
     with pytest.raises(ConfigError, match="keys: not UTF-8"):
         load({"SCANNER_API_KEYS_FILE": str(file)})
+
+
+def test_the_hash_of_nothing_is_no_key(tmp_path):
+    file = tmp_path / "keys"
+    file.write_text(f"# printf %s $UNSET | sha256sum\nmobile={hashlib.sha256(b'').hexdigest()}\n")
+    with pytest.raises(ConfigError, match="keys:2: the SHA-256 of nothing"):
+        load({"SCANNER_API_KEYS_FILE": str(file)})
+
+
+@pytest.mark.parametrize("key", [b"short", b"k" * (MIN_KEY_LENGTH - 1)])
+@pytest.mark.parametrize("header", [(b"x-api-key", b"%s"), (b"authorization", b"Bearer %s")])
+def test_a_key_that_is_too_short_lets_nobody_in_however_it_is_listed(key, header, tmp_path):
+    file = tmp_path / "keys"
+    file.write_text(f"a={hashlib.sha256(key).hexdigest()}\nb={hashlib.sha256(KEY.encode()).hexdigest()}\n")
+    keys = load({"SCANNER_API_KEYS_FILE": str(file)})
+    with pytest.raises(Unauthorized):
+        keys.authenticate([(header[0], header[1] % key)])
+    assert keys.authenticate([(header[0], header[1] % KEY.encode())]) == Caller("b")
