@@ -48,5 +48,36 @@ def test_what_has_an_effect_is_not_doubted(rule):
     assert find(WHOLE | rule) == []
 
 
+def pii(threshold, **own):
+    options = {"entities": [], "patterns": [{"label": "BADGE", "regex": "B-[0-9]+"} | own]}
+    return {"name": "badges", "kind": "pii", "action": "redact", "options": options} | threshold
+
+
+@pytest.mark.parametrize(
+    ("rule", "threshold"),
+    [
+        (pii({}, score=0.4), 0.5),
+        (pii({"threshold": 0.7}), 0.7),
+        (pii({"thresholds": {"BADGE": 0.9}}, score=0.8), 0.9),
+    ],
+)
+def test_a_value_of_ones_own_that_never_reaches_its_threshold_is_doubted(rule, threshold):
+    (doubt,) = find(rule)
+    assert doubt.startswith("`$.policies.default.prompt[0].options.patterns[0].score`: ")
+    assert f"threshold of {threshold}," in doubt
+    del rule["options"]["patterns"]
+    rule["options"]["deny_lists"] = [
+        {"label": "BADGE", "words": ["B-1"], "score": 0.1},
+        {"label": "OTHER", "words": ["x"]},
+    ]
+    (doubt,) = find(rule)
+    assert "deny_lists[0].score" in doubt
+
+
+@pytest.mark.parametrize("rule", [pii({}), pii({}, score=0.4, context=["badge"]), pii({"threshold": 0.3}, score=0.3)])
+def test_a_value_of_ones_own_that_may_reach_it_is_not(rule):
+    assert find(rule) == []
+
+
 def test_the_policy_that_ships_leaves_no_doubt():
     assert doubts.find(DEFAULT_CONFIG.read_bytes()) == []
