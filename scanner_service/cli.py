@@ -1,4 +1,4 @@
-"""The command `scanner-service`: serve, scan, calibrate, check, evidence."""
+"""The command `scanner-service`: serve, scan, calibrate, check, evidence, migrate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from scanner_service.assembly import Assembly, assemble
+from scanner_service.assembly import DEFAULT_MODELS, Assembly, assemble
 from scanner_service.engine import Engine
 from scanner_service.errors import ConfigError, ScannerServiceError
 from scanner_service.findings import ScanResult
@@ -21,11 +21,15 @@ from scanner_service.policy import Policy, Rule
 from scanner_service.policy_file import with_thresholds
 from scanner_service.release import VERSION
 
-BLOCKED, FAILED = 1, 2
+BLOCKED = LEFT_OUT = 1
+FAILED = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 if all is well, 1 if a scanned text is blocked, 2 if something is wrong."""
+    """
+    Run the command; 0 if all is well, 1 if a scanned text is blocked or a migrated file protects less, 2 if something
+    is wrong.
+    """
     parsed = _parser().parse_args(arguments)
     try:
         code: int = parsed.run(parsed)
@@ -84,6 +88,13 @@ def _parser() -> argparse.ArgumentParser:
     open_.add_argument("--key", type=Path, required=True, metavar="FILE", help="the private key")
     open_.add_argument("log", nargs="?", default="-", metavar="AUDIT_FILE", help="instead of standard input")
     open_.set_defaults(run=_open_evidence)
+
+    migrate = commands.add_parser(
+        "migrate", help="make a configuration of a scanners.yml; the exit code is 1 if it protects from less"
+    )
+    migrate.add_argument("file", type=Path, metavar="SCANNERS_YML", help="the configuration of LLM Guard")
+    migrate.add_argument("--out", type=Path, metavar="FILE", help="where to write it; it must not exist")
+    migrate.set_defaults(run=_migrate)
     return parser
 
 
@@ -239,6 +250,25 @@ def _open_evidence(parsed: argparse.Namespace) -> int:
     from scanner_service.disclosure import open_log
 
     return FAILED if open_log(parsed.key, None if parsed.log == "-" else Path(parsed.log)) else 0
+
+
+def _migrate(parsed: argparse.Namespace) -> int:
+    from scanner_service.inference import manifest
+    from scanner_service.migrate import migrate, read
+
+    models = manifest.load(Path(os.environ.get("SCANNER_MODELS") or DEFAULT_MODELS)).info()
+    migrated = migrate(parsed.file, read(parsed.file), os.environ, models)
+    if parsed.out is None:
+        print(migrated.as_yaml(), end="")
+    else:
+        try:
+            with parsed.out.open("x", encoding="utf-8") as file:
+                file.write(migrated.as_yaml())
+        except OSError as error:
+            raise ConfigError(f"{parsed.out}: cannot be written: {error.strerror}") from None
+    for said in migrated.said:
+        print(said, file=sys.stderr)
+    return LEFT_OUT if migrated.loses else 0
 
 
 def _check(parsed: argparse.Namespace) -> int:

@@ -28,7 +28,7 @@ LAYERS = [
     ["shadow", "spans", "audit"],
     ["http"],
     ["connections", "reload"],
-    ["asgi", "server", "calibrate", "disclosure"],
+    ["asgi", "server", "calibrate", "disclosure", "migrate"],
     ["cli"],
     ["__main__"],
 ]
