@@ -21,7 +21,7 @@ LAYERS = [
     ["sanitizer"],
     ["policy"],
     ["scanners", "inference", "logs"],
-    ["config", "registry", "scan"],
+    ["config", "registry", "scan", "llm_guard"],
     ["chain", "engine", "testing", "shared"],
     ["stream", "rates", "verdict_cache", "traces", "doubts"],
     ["metrics", "assembly"],
