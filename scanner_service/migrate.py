@@ -57,6 +57,15 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     scan_output_timeout: Seconds = 30
 
 
+class Auth(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of `auth`; none of it is carried over."""
+
+    type: Any = None
+    token: Any = None
+    username: Any = None
+    password: Any = None
+
+
 class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
     """`rate_limit`."""
 
@@ -86,6 +95,12 @@ class Said:
     def __str__(self) -> str:
         text = "".join(each if each.isprintable() else " " for each in self.note.text)
         return f"{self.place}: {text}"
+
+
+_EVERYWHERE = (
+    Said("order", Note("there a scanner reads what those before it have left; here every rule reads the text itself")),
+    Said("`scanners_suppress`", Note("there callers may leave out any scanner, here only rules with `optional: true`")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,32 +267,23 @@ def _check_size(written: Any) -> None:
             left += value
 
 
-def _settings(file: File, said: list[Said]) -> Part:
-    settings: dict[str, Any] = {}
+def _settings(file: File, said: Sequence[Said]) -> Part:
     app = convert(file.app or {}, App, lambda steps: spell(["app", *steps]))
-    settings["scan_timeout_seconds"] = min(max(app.scan_prompt_timeout, app.scan_output_timeout), _LONGEST_SCAN)
-    said += _of_app(file.app or {}, app)
     level = app.log_level.lower()
+    rate, of_rate = _of_rate(file.rate_limit or {})
+    settings: dict[str, Any] = {
+        "scan_timeout_seconds": min(max(app.scan_prompt_timeout, app.scan_output_timeout), _LONGEST_SCAN)
+    }
     if level in ("debug", "warning", "error"):
         settings["log_level"] = level
     if file.auth is None:
         settings["allow_anonymous"] = True
-    said += _of_auth(file.auth)
-    rate, of_rate = _of_rate(file.rate_limit or {})
-    settings |= {"limits": {"requests_per_minute": rate}} if rate else {}
-    said += [*of_rate, *_of_telemetry(file)]
-    said.append(
-        Said(
-            "order", Note("there a scanner reads what those before it have left; here every rule reads the text itself")
-        )
+    if rate is not None:
+        settings["limits"] = {"requests_per_minute": rate}
+    of_auth = _of_auth(file.auth)
+    return Part(
+        settings, [*said, *_of_app(file.app or {}, app), *of_auth, *of_rate, *_of_telemetry(file), *_EVERYWHERE]
     )
-    said.append(
-        Said(
-            "`scanners_suppress`",
-            Note("there callers may leave out any scanner, here only rules with `optional: true`"),
-        )
-    )
-    return Part(settings, said)
 
 
 def _of_app(written: Mapping[str, Any], app: App) -> Iterator[Said]:
@@ -316,9 +322,7 @@ def _of_auth(auth: Mapping[str, Any] | None) -> Iterator[Said]:
         yield Said(
             "`$.auth.type`", Note("Basic credentials have the key as user name or password, whatever the other is")
         )
-    for key in auth:
-        if key not in ("type", "token", "username", "password"):
-            yield Said("`$.auth`", Note(f"{named(key)} is nothing that is known of LLM Guard, and not carried over"))
+    yield from _unknown("$.auth", auth, Auth)
 
 
 def _of_rate(written: Mapping[str, Any]) -> tuple[int | None, list[Said]]:
@@ -344,7 +348,7 @@ def _of_telemetry(file: File) -> Iterator[Said]:
             "`$.metrics`", Note("not carried over: `/metrics` is always there for Prometheus, nothing is pushed")
         )
     if file.tracing is not None:
-        why = "not carried over: set OTEL_EXPORTER_OTLP_TRACES_ENDPOINT for traces; none are printed"
+        why = "not carried over: set OTEL_EXPORTER_OTLP_TRACES_ENDPOINT to its endpoint; traces are not printed here"
         yield Said("`$.tracing`", Note(why))
 
 
