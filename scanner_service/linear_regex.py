@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,10 @@ _UNLIKE = ("a", "7", "~/+=", "Kx9 é" * 20)
 _SINGLE_BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
 
 
+# Of a match in a text: nothing if it counts, otherwise behind its start where to look for the next.
+Instead = Callable[[str, Span], int | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """
@@ -44,11 +48,12 @@ class Pattern:
     case_sensitive: bool
     _compiled: Any
 
-    def finditer(self, text: str, group: int = 0) -> Iterator[Span]:
+    def finditer(self, text: str, group: int = 0, instead: Instead | None = None) -> Iterator[Span]:
         """
         All matches in *text* from left to right, apart from each other, in characters: the whole match, or a *group*.
 
-        What is empty, or a group that took no part, is left out.
+        What is empty, or a group that took no part, is left out. So is what does not count, if *instead* is there to
+        say so; what counts may overlap it.
 
         Should looking for them take longer than `SECONDS`, which takes a pattern that invites it and a text of tens
         of thousands of characters made for it, the last span reaches from the next match to the end of the text.
@@ -70,8 +75,14 @@ class Pattern:
                 continue
             characters += _count(data, at, start)
             length = _count(data, start, end)
-            yield Span(characters, characters + length)
-            at, characters = end, characters + length
+            span = Span(characters, characters + length)
+            further = instead(text, span) if instead else None
+            if further is None:
+                yield span
+                at, characters = end, span.end
+            else:
+                at, characters = start + len(encode(text[span.start : further])), further
+                matches = self._compiled.finditer(data, at)
 
     def is_in(self, text: str) -> bool:
         """Whether it matches anywhere in *text*, if only the empty string."""
@@ -108,6 +119,11 @@ class PatternSet:
         if len(self._patterns) not in found:
             return range(len(self._patterns))
         return [index for index in sorted(found) if index < len(self._patterns)]
+
+    def finditer(self, text: str, instead: Instead | None = None) -> Iterator[Span]:
+        """What `Pattern.finditer` says for each of the patterns, so that matches of two may overlap."""
+        for index in self.candidates(text):
+            yield from self._patterns[index].finditer(text, instead=instead)
 
 
 def compile(pattern: str, *, case_sensitive: bool = True) -> Pattern:  # noqa: A001 - as in re

@@ -14,7 +14,7 @@ from scanner_service.findings import Finding
 from scanner_service.linear_regex import Pattern, PatternSet
 from scanner_service.scanner import Context, ModelInfo, Need
 from scanner_service.scanners._disguise import SHORTEST, fold, is_plain, undisguised
-from scanner_service.scanners._words import WORD_START, as_pattern, is_in_word
+from scanner_service.scanners._words import as_pattern, inside_word, whole
 from scanner_service.text import Span, Text
 from scanner_service.views import VIEWS
 
@@ -74,9 +74,7 @@ class Expression:
 
     def find(self, text: str) -> Iterator[Span]:
         """Each occurrence in *text*."""
-        for span in self.pattern.finditer(text, group=1 if self.word else 0):
-            if not (self.word and _goes_on(text, span)):
-                yield span
+        return self.pattern.finditer(text, instead=inside_word if self.word else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +215,7 @@ def build(config: Config, models: Mapping[str, ModelInfo]) -> Patterns:
 
 def _substring(index: int, entry: Entry, substring: str) -> Expression:
     word = entry.match == "word"
-    start = WORD_START if word and is_in_word(substring[0]) else ""
-    written = f"{start}({as_pattern(substring)})" if word else as_pattern(substring)
+    written = whole(substring) if word else as_pattern(substring)
     return Expression(
         index,
         _compile(linear_regex.compile, written, entry.case_sensitive, f"`$.options.entries[{index}].substrings`"),
@@ -231,8 +228,3 @@ def _compile(compile_: Callable[..., Pattern], pattern: str, case_sensitive: boo
         return compile_(pattern, case_sensitive=case_sensitive)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
-
-
-def _goes_on(text: str, span: Span) -> bool:
-    """Whether the word goes on behind its supposed end."""
-    return is_in_word(text[span.end - 1]) and is_in_word(text[span.end : span.end + 1])

@@ -1,4 +1,5 @@
 import base64
+import re
 
 import pytest
 from hypothesis import given
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from scanner_service.errors import ConfigError
 from scanner_service.scanners import patterns
+from scanner_service.scanners._presidio.listed import Listed, any_of
 from scanner_service.testing import run_scanner
 from tests.timing import least_seconds
 
@@ -203,8 +205,91 @@ def _parts(text):
     return {text[start:end] for start in range(len(text)) for end in range(start, len(text) + 1)}
 
 
-def test_ten_thousand_words_cost_little_more_than_one():
-    many = scanner({"substrings": [f"codeword{index}x" for index in range(10_000)]}, views=("raw",))
+@pytest.mark.parametrize(
+    ("text", "word", "spans"),
+    [
+        ("C++C++, c++", "C++", [(0, 3), (3, 6), (8, 11)]),
+        ("ab-ab-a", "ab-a", [(3, 7)]),
+        ("用A用A用", "A用", [(1, 3), (3, 5)]),
+        ("\u2764\ufe0fAcme 1\ufe0f\u20e3Acme", "acme", [(2, 6), (10, 14)]),
+        ("cafe\u0301acme, e\u0301\u0323acme, \u0301acme", "acme", [(21, 25)]),
+        ("\u017fkey \u212aey \u212aeyk", "key", [(5, 8)]),
+    ],
+)
+def test_words_beside_one_another_beside_emoji_and_behind_what_only_looks_like_one(text, word, spans):
+    entry = {"substrings": [word], "match": "word", "disguised": False}
+    found = run_scanner(scanner(entry, views=("raw",)), text)
+    assert [(finding.span.start, finding.span.end) for finding in found] == spans
+
+
+ALPHABET = "abkK_1é\u0301\u212a画のก-+ \n\u00a0"
+WORDS = st.lists(st.text(ALPHABET, min_size=1, max_size=4), min_size=1, max_size=6)
+
+
+@given(st.data(), WORDS, st.booleans())
+def test_words_are_found_where_a_plain_search_finds_them(data, words, case_sensitive):
+    pieces = st.one_of(st.sampled_from(words), st.text(ALPHABET, max_size=3))
+    text = "".join(data.draw(st.lists(pieces, max_size=12)))
+    expected = {span for word in words for span in _standing_alone(word, text, 0 if case_sensitive else re.IGNORECASE)}
+    entry = {"substrings": words, "match": "word", "case_sensitive": case_sensitive, "disguised": False}
+    findings = run_scanner(scanner(entry, views=("raw",)), text)
+    assert {(finding.span.start, finding.span.end) for finding in findings} == expected
+    if not case_sensitive:
+        listed = Listed("WORD", any_of(words), 1.0, whole_words=True)
+        assert {(result.start, result.end) for result in listed.analyze(text, ["WORD"])} == expected
+
+
+def _standing_alone(word, text, flags):
+    parts = re.findall(r"\s+|\S+", word)
+    inner = range(1, len(parts) - 1)
+    pattern = re.compile(
+        "".join(r"\s+" if at in inner and part.isspace() else re.escape(part) for at, part in enumerate(parts)), flags
+    )
+    at = 0
+    while at < len(text):
+        match = pattern.match(text, at)
+        if match and not (
+            (_is_letter(match[0][0]) and _is_letter(text[:at].rstrip("\u0301")[-1:]))
+            or (_is_letter(match[0][-1]) and _is_letter(text[match.end() : match.end() + 1]))
+        ):
+            yield match.span()
+            at = match.end()
+        else:
+            at += 1
+
+
+def _is_letter(character):
+    return character != "" and character in "abkABK_1éÉ\u212a"
+
+
+PHRASES = [f"code{first}name of the code{second}name" for first in range(50) for second in range(40)]
+
+
+@pytest.mark.parametrize("match", ["word", "substring"])
+def test_thousands_of_phrases_are_prepared_in_less_than_a_second(match):
+    entry = {"substrings": PHRASES, "match": match}
+    assert least_seconds(lambda: scanner(entry), enough=1) <= 1
+
+
+def test_thousands_of_listed_words_are_prepared_in_less_than_a_second():
+    assert least_seconds(lambda: any_of(PHRASES), enough=1) <= 1
+    listed = Listed("WORD", any_of(PHRASES), 1.0, whole_words=True)
+    assert [result.end for result in listed.analyze(f"the {PHRASES[7]}, x{PHRASES[8]}", ["WORD"])] == [
+        4 + len(PHRASES[7])
+    ]
+
+
+@pytest.mark.parametrize("unit", ["éacme", "acmeé", "acme-", "xacme", "acme\u0301", "\u0301", "a", "k", "-acmes"])
+def test_a_word_that_never_stands_alone_takes_time_in_proportion_to_the_text(unit):
+    entry = {"substrings": ["acme", "a", "k", "-acme", "acme acme"], "match": "word", "disguised": False}
+    words = scanner(entry, views=("raw",))
+    text = unit * (100_000 // len(unit))
+    assert least_seconds(lambda: run_scanner(words, text), enough=2) <= 2
+
+
+@pytest.mark.parametrize("match", ["word", "substring"])
+def test_ten_thousand_words_cost_little_more_than_one(match):
+    many = scanner({"substrings": [f"codeword{index}x" for index in range(10_000)], "match": match}, views=("raw",))
     text = "ordinary words of an ordinary text " * 3000 + "codeword77x"
     assert len(run_scanner(many, text)) == 1
     assert least_seconds(lambda: run_scanner(many, text), enough=0.5) <= 0.5

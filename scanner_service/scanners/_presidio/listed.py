@@ -8,27 +8,33 @@ from typing import Any
 from presidio_analyzer import LocalRecognizer, RecognizerResult
 
 from scanner_service import linear_regex
-from scanner_service.linear_regex import Pattern
+from scanner_service.linear_regex import Pattern, PatternSet
 from scanner_service.scanners._presidio.results import make_result
 from scanner_service.scanners._presidio.tokens import LANGUAGE
-from scanner_service.scanners._words import as_pattern, is_in_word
+from scanner_service.scanners._words import inside_word, whole
 from scanner_service.text import Span
 
 
 class Listed(LocalRecognizer):  # type: ignore[misc]
     """
-    Reports what a linear-time pattern matches.
+    Reports what linear-time patterns match.
 
     Args:
         label: the entity.
-        pattern: what it looks like.
+        pattern: what it looks like; of what several of them match, presidio leaves out parts of longer matches.
         score: of each match, before context.
         context: words that raise it.
         whole_words: leave out matches that are a part of a word.
     """
 
     def __init__(
-        self, label: str, pattern: Pattern, score: float, context: Sequence[str] = (), *, whole_words: bool = False
+        self,
+        label: str,
+        pattern: Pattern | PatternSet,
+        score: float,
+        context: Sequence[str] = (),
+        *,
+        whole_words: bool = False,
     ) -> None:
         super().__init__(supported_entities=[label], supported_language=LANGUAGE, context=list(context))
         self._pattern = pattern
@@ -46,30 +52,14 @@ class Listed(LocalRecognizer):  # type: ignore[misc]
         ]
 
     def _spans(self, text: str) -> Iterator[Span]:
-        for span in self._pattern.finditer(text):
-            if not self._whole_words or _stands_alone(text, span):
-                yield span
+        return self._pattern.finditer(text, instead=inside_word if self._whole_words else None)
 
 
-def any_of(words: Sequence[str]) -> Pattern:
+def any_of(words: Sequence[str]) -> PatternSet:
     """
-    A pattern for *words*, in any case; of two that start alike the longer one counts.
+    Patterns for *words*, in any case, where they may stand alone.
 
     Raises:
-        ConfigError: if they are too many or too long for the engine.
+        ConfigError: if one is too long for the engine.
     """
-    longest_first = sorted(set(words), key=lambda word: (-len(word), word))
-    return linear_regex.compile("|".join(map(_whole, longest_first)), case_sensitive=False)
-
-
-def _whole(word: str) -> str:
-    """The pattern for *word* where it stands alone, as far as an engine can tell whose letters are ASCII."""
-    before, after = (r"\b" if edge.isascii() and is_in_word(edge) else "" for edge in (word[0], word[-1]))
-    return before + as_pattern(word) + after
-
-
-def _stands_alone(text: str, span: Span) -> bool:
-    before, after = text[span.start - 1 : span.start] if span.start else "", text[span.end : span.end + 1]
-    return not (is_in_word(before) and is_in_word(text[span.start])) and not (
-        is_in_word(after) and is_in_word(text[span.end - 1])
-    )
+    return PatternSet([linear_regex.compile(whole(word), case_sensitive=False) for word in dict.fromkeys(words)])
