@@ -107,23 +107,39 @@ class PatternSet:
 
     def __init__(self, patterns: Sequence[Pattern]) -> None:
         self._patterns = tuple(patterns)
-        self._filter = re2.Filter()
-        for pattern in patterns:
-            self._filter.Add(pattern.source.encode(), _options(pattern.case_sensitive))
-        self._filter.Add(self._SENTINEL.encode(), _options(case_sensitive=True))
-        self._filter.Compile()
+        self._filters = self._prepare(range(len(self._patterns)))
 
     def candidates(self, text: str) -> Sequence[int]:
         """The indices, in order, of all patterns that match *text* and of some that do not."""
-        found = self._filter.Match(encode(text) + self._SENTINEL.encode(), potential=True) or []
-        if len(self._patterns) not in found:
-            return range(len(self._patterns))
-        return [index for index in sorted(found) if index < len(self._patterns)]
+        data = encode(text) + self._SENTINEL.encode()
+        candidates: list[int] = []
+        for indices, some in self._filters:
+            found = some.Match(data, potential=True) or []
+            if len(indices) in found:
+                candidates += (indices[at] for at in sorted(found) if at < len(indices))
+            else:
+                candidates += indices
+        return candidates
 
     def finditer(self, text: str, instead: Instead | None = None) -> Iterator[Span]:
         """What `Pattern.finditer` says for each of the patterns, so that matches of two may overlap."""
         for index in self.candidates(text):
             yield from self._patterns[index].finditer(text, instead=instead)
+
+    def _prepare(self, indices: range) -> list[tuple[range, Any]]:
+        """RE2's filters for the patterns at *indices*: as many as it takes, since one is limited in size."""
+        some = re2.Filter()
+        for pattern in self._patterns[indices.start : indices.stop]:
+            some.Add(pattern.source.encode(), _options(pattern.case_sensitive))
+        some.Add(self._SENTINEL.encode(), _options(case_sensitive=True))
+        try:
+            some.Compile()
+        except re2.error:
+            if len(indices) < 2:
+                raise
+            middle = len(indices) // 2
+            return self._prepare(indices[:middle]) + self._prepare(indices[middle:])
+        return [(indices, some)]
 
 
 def compile(pattern: str, *, case_sensitive: bool = True) -> Pattern:  # noqa: A001 - as in re

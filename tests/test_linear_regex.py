@@ -1,3 +1,4 @@
+import hashlib
 import re
 from itertools import pairwise
 
@@ -164,6 +165,18 @@ def test_a_set_leaves_out_most_of_what_cannot_match():
     assert list(linear_regex.PatternSet(patterns).candidates("nothing")) == []
 
 
+def test_a_set_may_be_larger_than_what_the_engine_takes_at_once():
+    patterns = [linear_regex.compile(hashlib.sha256(b"%d" % index).hexdigest()) for index in range(5000)]
+    many = linear_regex.PatternSet([*patterns, linear_regex.compile("last"), linear_regex.compile("")])
+    text = " ".join(patterns[index].source for index in (4999, 0, 2500, 77)) + " last"
+    assert list(many.candidates(text)) == [0, 77, 2500, 4999, 5000, 5001]
+    assert [span.of(text)[:4] for span in many.finditer(text)] == [
+        *(patterns[index].source[:4] for index in (0, 77, 2500, 4999)),
+        "last",
+    ]
+    assert list(linear_regex.PatternSet([]).candidates(text)) == []
+
+
 def test_a_set_whose_engine_gives_up_leaves_nothing_out():
     patterns = linear_regex.PatternSet([linear_regex.compile(word) for word in ("one", "two", "three")])
 
@@ -171,5 +184,5 @@ def test_a_set_whose_engine_gives_up_leaves_nothing_out():
         def Match(self, text, potential):  # noqa: N802 - the name is RE2's
             return None
 
-    patterns._filter = GivesUp()
+    patterns._filters = [(indices, GivesUp()) for indices, _ in patterns._filters]
     assert list(patterns.candidates("nothing")) == [0, 1, 2]
