@@ -27,7 +27,7 @@ MAX_SIZE = 4 * MAX_BYTES  # in characters and values, with everything that is wr
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::(?P<default>.*))?\}", re.DOTALL)
 _RATE = re.compile(
-    r"\s*(?P<count>[1-9][0-9]{0,8})\s*(?:/|per\s)\s*(?P<times>[1-9][0-9]{0,8})?\s*"
+    r"\s*(?P<count>[1-9][0-9]{0,8})\s*(?:/|per\s)\s*(?:(?P<times>[1-9][0-9]{0,8})\s*)?"
     r"(?P<unit>second|minute|hour|day|month|year)s?\s*",
     re.IGNORECASE,
 )
@@ -37,6 +37,7 @@ _LONGEST_SCAN = 3600
 _HIGHEST_RATE = 1_000_000
 _SHORTEST_KEY = 16
 _WIDTH = 118
+_LONGEST_NOTE = 500  # it may name a pattern
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -45,7 +46,7 @@ class ScannerEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One of the scanners of a chain."""
 
     type: str
-    params: dict[str, Any] | None = None
+    params: Any = None
 
 
 class App(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,11 +77,11 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
 class File(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file."""
 
-    app: dict[str, Any] | None = None
-    rate_limit: dict[str, Any] | None = None
-    auth: dict[str, Any] | None = None
-    tracing: dict[str, Any] | None = None
-    metrics: dict[str, Any] | None = None
+    app: App | None = None
+    rate_limit: RateLimit | None = None
+    auth: Auth | None = None
+    tracing: Any = None
+    metrics: Any = None
     input_scanners: list[ScannerEntry] | None = None
     output_scanners: list[ScannerEntry] | None = None
 
@@ -93,10 +94,15 @@ class Said:
     note: Note
 
     def __str__(self) -> str:
-        text = "".join(each if each.isprintable() else " " for each in self.note.text)
+        text = "".join(each if each.isprintable() else " " for each in self.note.text[:_LONGEST_NOTE])
         return f"{self.place}: {text}"
 
 
+_OF_APP = {
+    "name": "not carried over: the service has no name; OTEL_SERVICE_NAME names it in traces",
+    "log_json": "not carried over: the log is always JSON",
+    "lazy_load": "not carried over: models are loaded at start, before the service says that it is ready",
+}
 _EVERYWHERE = (
     Said("order", Note("there a scanner reads what those before it have left; here every rule reads the text itself")),
     Said("`scanners_suppress`", Note("there callers may leave out any scanner, here only rules with `optional: true`")),
@@ -183,7 +189,7 @@ def migrate(path: Path, content: bytes, environment: Mapping[str, str], models: 
     try:
         written, variables = _load(content, environment)
         file = _decode(written)
-        settings = _settings(file, [*variables, *_unknown("$", written, File)])
+        settings = _settings(file, [*variables, *_unknown("$", written, File), *_of_sections(written)])
         known = _entities(models)
         chains = {
             direction: _chain(key, getattr(file, key) or [], written, known, models)
@@ -209,7 +215,8 @@ def _load(content: bytes, environment: Mapping[str, str]) -> tuple[Any, list[Sai
         raise ConfigError("not UTF-8") from None
     strict_yaml.load(text.encode())  # what is refused is not gone through
     said: list[Said] = []
-    for node in sorted(_plain(text), key=lambda node: node.start_mark.index, reverse=True):
+    pieces, at = [], 0
+    for node in sorted(_plain(text), key=lambda node: node.start_mark.index):
         place = f"line {node.start_mark.line + 1}"
         variable = _VARIABLE.fullmatch(node.value)
         if variable is None:
@@ -220,12 +227,12 @@ def _load(content: bytes, environment: Mapping[str, str]) -> tuple[Any, list[Sai
         if value is None:
             raise ConfigError(f"{place}: the variable {name} is not set and has no default; set it")
         if variable["name"] in environment:
-            said.append(Said(place, Note(f"the variable {name} counts as it is now; a configuration has none here")))
-        start = text.index("${", node.start_mark.index)
-        text = text[:start] + _as_scalar(value) + text[node.end_mark.index :]
-    written = strict_yaml.load(text.encode())
+            said.append(Said(place, Note(f"the variable {name} is read now; a configuration has no variables here")))
+        pieces += [text[at : text.index("${", node.start_mark.index)], _as_scalar(value)]
+        at = node.end_mark.index
+    written = strict_yaml.load("".join([*pieces, text[at:]]).encode())
     _check_size(written)
-    return written, said[::-1]
+    return written, said
 
 
 def _plain(text: str) -> Iterator[yaml.ScalarNode]:
@@ -268,9 +275,9 @@ def _check_size(written: Any) -> None:
 
 
 def _settings(file: File, said: Sequence[Said]) -> Part:
-    app = convert(file.app or {}, App, lambda steps: spell(["app", *steps]))
+    app = file.app or App()
     level = app.log_level.lower()
-    rate, of_rate = _of_rate(file.rate_limit or {})
+    rate, of_rate = _of_rate(file.rate_limit or RateLimit())
     settings: dict[str, Any] = {
         "scan_timeout_seconds": min(max(app.scan_prompt_timeout, app.scan_output_timeout), _LONGEST_SCAN)
     }
@@ -280,13 +287,16 @@ def _settings(file: File, said: Sequence[Said]) -> Part:
         settings["allow_anonymous"] = True
     if rate is not None:
         settings["limits"] = {"requests_per_minute": rate}
-    of_auth = _of_auth(file.auth)
-    return Part(
-        settings, [*said, *_of_app(file.app or {}, app), *of_auth, *of_rate, *_of_telemetry(file), *_EVERYWHERE]
-    )
+    return Part(settings, [*said, *_of_app(app), *_of_auth(file.auth), *of_rate, *_of_telemetry(file), *_EVERYWHERE])
 
 
-def _of_app(written: Mapping[str, Any], app: App) -> Iterator[Said]:
+def _of_sections(written: Mapping[str, Any]) -> Iterator[Said]:
+    yield from _unknown("$.app", written.get("app") or {}, App, _OF_APP)
+    yield from _unknown("$.rate_limit", written.get("rate_limit") or {}, RateLimit)
+    yield from _unknown("$.auth", written.get("auth") or {}, Auth)
+
+
+def _of_app(app: App) -> Iterator[Said]:
     if app.scan_prompt_timeout != app.scan_output_timeout:
         yield Said("`$.app`", Note("prompts and outputs share one time-out here, the longer one; a scan ends with 504"))
     if max(app.scan_prompt_timeout, app.scan_output_timeout) > _LONGEST_SCAN:
@@ -295,21 +305,15 @@ def _of_app(written: Mapping[str, Any], app: App) -> Iterator[Said]:
         yield Said("`$.app.scan_fail_fast`", Note("not carried over: `stops: true` on a rule that blocks ends a scan"))
     if app.log_level.lower() not in ("debug", "info", "warning", "error"):
         yield Said("`$.app.log_level`", Note("not carried over: `log_level` is debug, info, warning or error"))
-    why = {
-        "name": "not carried over: the service has no name; OTEL_SERVICE_NAME names it in traces",
-        "log_json": "not carried over: the log is always JSON",
-        "lazy_load": "not carried over: models are loaded at start, before the service says that it is ready",
-    }
-    yield from _unknown("$.app", written, App, why)
 
 
-def _of_auth(auth: Mapping[str, Any] | None) -> Iterator[Said]:
+def _of_auth(auth: Auth | None) -> Iterator[Said]:
     if auth is None:
         yield Said(
             "`$.auth`", Note("is missing, so that anybody may call: `allow_anonymous: true`; better remove that")
         )
         return
-    secret = auth.get("token") or auth.get("password")
+    secret = auth.token or auth.password
     short = secret is not None and len(str(secret)) < _SHORTEST_KEY
     yield Said(
         "`$.auth`",
@@ -318,18 +322,15 @@ def _of_auth(auth: Mapping[str, Any] | None) -> Iterator[Said]:
             f"{_SHORTEST_KEY} characters" + (", which the one there has not; make another" if short else "")
         ),
     )
-    if auth.get("type") == "http_basic":
+    if auth.type == "http_basic":
         yield Said(
             "`$.auth.type`", Note("Basic credentials have the key as user name or password, whatever the other is")
         )
-    yield from _unknown("$.auth", auth, Auth)
 
 
-def _of_rate(written: Mapping[str, Any]) -> tuple[int | None, list[Said]]:
-    said = list(_unknown("$.rate_limit", written, RateLimit))
-    asked = convert(written, RateLimit, lambda steps: spell(["rate_limit", *steps]))
+def _of_rate(asked: RateLimit) -> tuple[int | None, list[Said]]:
     if not asked.enabled:
-        return None, said
+        return None, []
     rates = [_RATE.fullmatch(each) for each in re.split("[,;|]", asked.limit)]
     if None in rates:
         raise ConfigError("`$.rate_limit.limit`: not a rate such as 100/minute; write one or several, parted by `;`")
@@ -339,7 +340,7 @@ def _of_rate(written: Mapping[str, Any]) -> tuple[int | None, list[Said]]:
     per_minute = max(1, min(int(lowest), _HIGHEST_RATE))
     rounded = "" if per_minute == lowest else ", rounded"
     text = f"{per_minute} requests per minute{rounded}, counted for each key here, there for each address"
-    return per_minute, [*said, Said("`$.rate_limit.limit`", Note(text))]
+    return per_minute, [Said("`$.rate_limit.limit`", Note(text))]
 
 
 def _of_telemetry(file: File) -> Iterator[Said]:
@@ -356,13 +357,14 @@ def _chain(
     key: str, scanners: Sequence[ScannerEntry], written: Any, known: Collection[str], models: Mapping[str, ModelInfo]
 ) -> list[Part]:
     taken: Counter[str] = Counter()
+    built: set[bytes] = set()
     parts: list[Part] = []
     for at, scanner in enumerate(scanners):
         rule, notes = _carry(scanner, (key, at, "params"), known)
         if rule:
             rule = {"name": _rule_name(scanner.type, taken[scanner.type] + 1), **rule}
             try:
-                _build(rule, models)
+                _build(rule, models, built)
             except ConfigError as error:
                 rule, notes = {}, [*notes, Note(f"left out, for it cannot be carried over: {error}", lost=True)]
         taken[scanner.type] += bool(rule)
@@ -384,7 +386,7 @@ def _rule_name(scanner: str, nth: int) -> str:
 
 def _carry(scanner: ScannerEntry, steps: Steps, known: Collection[str]) -> tuple[Mapping[str, Any], list[Note]]:
     """The rule that *scanner* becomes, without its name, or nothing; and what there is to say about it."""
-    given = scanner.params or {}
+    given = {} if scanner.params is None else scanner.params
     if scanner.type not in SCANNERS:
         return {}, [Note("left out: no scanner of LLM Guard that is known here", lost=True)]
     entry = SCANNERS[scanner.type]
@@ -401,16 +403,19 @@ def _carry(scanner: ScannerEntry, steps: Steps, known: Collection[str]) -> tuple
     return carried.rule, [*carried.notes, *(Note(f"{', '.join(names)}: {text}") for text, names in others.items())]
 
 
-def _build(rule: Mapping[str, Any], models: Mapping[str, ModelInfo]) -> None:
+def _build(rule: Mapping[str, Any], models: Mapping[str, ModelInfo], built: set[bytes]) -> None:
     """
-    See whether the service could use *rule*.
+    See whether the service could use *rule*, unless one like it is among those that were *built*.
 
     Raises:
         ConfigError: if not.
     """
     decoded = convert(rule, RuleConfig)
-    kind = registry.find(decoded.kind)
-    kind.build(config.options(decoded, kind.Config), models)
+    key = msgspec.json.encode((decoded.kind, decoded.options))
+    if key not in built:
+        kind = registry.find(decoded.kind)
+        kind.build(config.options(decoded, kind.Config), models)
+        built.add(key)
 
 
 def _entities(models: Mapping[str, ModelInfo]) -> Collection[str]:

@@ -526,7 +526,7 @@ def test_a_variable_is_replaced_where_it_stands_alone_and_unquoted(written, envi
     loaded, said, _ = become(content, environment)
     assert loaded.policies["default"].prompt[0].options["entries"][0]["substrings"] == words
     if written == "${A:b}":
-        assert said[0].startswith("line 5: the variable `A` counts as it is now")
+        assert said[0].startswith("line 5: the variable `A` is read now")
     if written.endswith("and"):
         assert said[0].startswith("line 5: a variable beside other text is not replaced")
 
