@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -175,6 +176,11 @@ def named(word: object) -> str:
     return f"`{text}`" if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", text) else json.dumps(text[:64])
 
 
+def brief(error: ConfigError) -> str:
+    """What is wrong, without the whole of a long pattern."""
+    return textwrap.shorten(str(error), 300, placeholder=" …")
+
+
 def _anonymize(parameters: Anonymize, known: Collection[str]) -> Carried:
     rule, notes = _pii(parameters, known)
     fake = {"operator": "fake"} if parameters.use_faker else {}
@@ -227,7 +233,7 @@ def _usable(patterns: Sequence[str], where: str) -> tuple[list[str], list[Note]]
         try:
             linear_regex.compile_search(pattern)
         except ConfigError as error:
-            notes.append(Note(f"`{where}[{at}]` is left out: {error}", lost=True))
+            notes.append(Note(f"`{where}[{at}]` is left out: {brief(error)}", lost=True))
         else:
             usable.append(pattern)
     return usable, notes
@@ -375,3 +381,5 @@ SCANNERS: Mapping[str, Scanner] = {
         )
     ),
 }
+
+UNKNOWN = Scanner(NoParameters, _nothing("left out: no scanner of LLM Guard that is known here"))

@@ -19,7 +19,7 @@ from scanner_service import config, registry, strict_yaml
 from scanner_service.config import RuleConfig
 from scanner_service.conversion import Steps, convert, spell
 from scanner_service.errors import ConfigError
-from scanner_service.llm_guard import SCANNERS, Note, named
+from scanner_service.llm_guard import SCANNERS, UNKNOWN, Note, brief, named
 from scanner_service.scanner import Labelled, ModelInfo
 
 MAX_BYTES = 1_048_576
@@ -37,7 +37,6 @@ _LONGEST_SCAN = 3600
 _HIGHEST_RATE = 1_000_000
 _SHORTEST_KEY = 16
 _WIDTH = 118
-_LONGEST_NOTE = 500  # it may name a pattern
 
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -94,7 +93,7 @@ class Said:
     note: Note
 
     def __str__(self) -> str:
-        text = "".join(each if each.isprintable() else " " for each in self.note.text[:_LONGEST_NOTE])
+        text = "".join(each if each.isprintable() else " " for each in self.note.text)
         return f"{self.place}: {text}"
 
 
@@ -366,7 +365,7 @@ def _chain(
             try:
                 _build(rule, models, built)
             except ConfigError as error:
-                rule, notes = {}, [*notes, Note(f"left out, for it cannot be carried over: {error}", lost=True)]
+                rule, notes = {}, [*notes, Note(f"left out, for it cannot be carried over: {brief(error)}", lost=True)]
         taken[scanner.type] += bool(rule)
         place = spell((key, at))
         said = [Said(f"`{place}`, {named(scanner.type)}", note) for note in notes]
@@ -387,9 +386,7 @@ def _rule_name(scanner: str, nth: int) -> str:
 def _carry(scanner: ScannerEntry, steps: Steps, known: Collection[str]) -> tuple[Mapping[str, Any], list[Note]]:
     """The rule that *scanner* becomes, without its name, or nothing; and what there is to say about it."""
     given = {} if scanner.params is None else scanner.params
-    if scanner.type not in SCANNERS:
-        return {}, [Note("left out: no scanner of LLM Guard that is known here", lost=True)]
-    entry = SCANNERS[scanner.type]
+    entry = SCANNERS.get(scanner.type, UNKNOWN)
     carried = entry.carry(convert(given, entry.parameters, lambda inner: spell([*steps, *inner])), known)
     taken = {field.name for field in msgspec.structs.fields(entry.parameters)}
     others: dict[str, list[str]] = {}

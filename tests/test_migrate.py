@@ -392,7 +392,8 @@ def test_what_means_something_else_is_said_and_no_protection_is_missing(kind, pa
         ("Relevance", {}, "nothing here compares an output with its prompt"),
         ("URLReachability", {"timeout": 5}, "the service calls no address that an LLM wrote"),
         ("JSON", {"repair": False}, "with `required_elements: 0` text without JSON is valid"),
-        ("Telepathy", {}, "no scanner of LLM Guard that is known here"),
+        ("Telepathy", {"range": 3}, "no scanner of LLM Guard that is known here (its parameters: `range`)"),
+        ("Regex", {"patterns": ["(" * 400_000]}, "`patterns[0]` is left out: not a pattern"),
         ("Anonymize", {"entity_types": ["PERSON", "NRP"]}, "there is no `NRP` here"),
         ("Anonymize", {"entity_types": ["NRP"]}, "it cannot be carried over"),
         ("Regex", {"patterns": ["a", "(?=b)c"]}, "`patterns[1]` is left out"),
@@ -403,6 +404,7 @@ def test_what_means_something_else_is_said_and_no_protection_is_missing(kind, pa
 def test_what_blocks_there_and_is_left_out_here_is_a_loss(kind, parameters, said):
     _, text, loses = rules(kind, parameters)
     assert said in text
+    assert len(text) < 1_000
     assert loses
 
 
@@ -554,6 +556,10 @@ def test_a_variable_is_replaced_where_it_stands_alone_and_unquoted(written, envi
         ("input_scanners: !!python/object/apply:os.system [id]", "not YAML"),
         (f"{ONE}a: ${{UNSET}}", "line 3: the variable `UNSET` is not set and has no default; set it"),
         (f"{ONE}rate_limit: {{enabled: true, limit: often}}", r"`\$.rate_limit.limit`: not a rate such as 100/minute"),
+        (f"{ONE}rate_limit: {{enabled: true, limit: '1/{' ' * 100_000}x'}}", r"`\$.rate_limit.limit`"),
+        (f"{ONE}app: {{1: 2}}", r"`key` in `\$.app`"),
+        ("input_scanners: [{type: Secrets, params: [1]}]", r"`\$.input_scanners\[0\].params`"),
+        ("input_scanners: [{type: Secrets, params: {1: 2}}]", r"`\$.input_scanners\[0\].params`"),
         (f"{ONE}app: {{scan_prompt_timeout: 0}}", r"`\$.app.scan_prompt_timeout`"),
         (f"{ONE}app: {{scan_prompt_timeout: .nan}}", r"`\$.app.scan_prompt_timeout`"),
         (f"{ONE}app: {{log_level: 3}}", r"`\$.app.log_level`"),
