@@ -15,6 +15,7 @@ from scanner_service.sanitizer import Operator
 DEFAULT_CONFIG = Path(__file__).parent / "data" / "default.yaml"
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+RuleName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 # Every number has a bound, far above what makes sense: what is larger would overflow somewhere, and not at start.
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
@@ -28,7 +29,7 @@ T = TypeVar("T")
 class RuleConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One entry of a chain; see `policy.Rule` for what each key means and `docs/scanners.md` for the options."""
 
-    name: Name
+    name: RuleName
     kind: Name
     action: Literal["block", "redact", "monitor"] = "block"
     threshold: Share | None = None

@@ -378,9 +378,8 @@ def _chain(
 
 
 def _rule_name(scanner: str, nth: int) -> str:
-    """That of its class, in the form that names of rules have here; of a second one with its number."""
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", scanner).lower()
-    return name if nth == 1 else f"{name}_{nth}"
+    """That of its class, under which its callers know it; of a second one with its number."""
+    return scanner if nth == 1 else f"{scanner}_{nth}"
 
 
 def _carry(scanner: ScannerEntry, steps: Steps, known: Collection[str]) -> tuple[Mapping[str, Any], list[Note]]:

@@ -269,3 +269,18 @@ def test_the_audit_log_goes_where_it_says(tmp_path, audit, type_):
 def test_evidence_is_of_what_is_blocked_unless_it_says_all(tmp_path):
     content = kept(f"{{public_key: {PUBLIC_KEY}}}") + AUDIT
     assert load(tmp_path, content).policies["default"].evidence.of == "blocked"
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"), [("PromptInjection", True), ("Regex_2", True), ("2nd", False), ("a b", False)]
+)
+def test_a_rule_may_have_the_name_of_a_class(name, fits, tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(
+        f"policies: {{p: {{prompt: [{{name: {name}, kind: k}}], output: [{{name: a, kind: k}}]}}}}\ndefault_policy: p"
+    )
+    if fits:
+        assert config.load(path).policies["p"].prompt[0].name == name
+    else:
+        with pytest.raises(ConfigError, match=r"`\$.policies.p.prompt\[0\].name`"):
+            config.load(path)
