@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test fuzz check format bench tools chart constraints image-test clean
+.PHONY: help serve test test-all fuzz check format bench tools chart constraints image-test clean
 
 help: ## what there is to call
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -11,7 +11,10 @@ help: ## what there is to call
 serve: $(VENV)/.service ## start the service on 127.0.0.1:8000 (SCANNER_BIND, SCANNER_API_KEYS)
 	@$(BIN)/scanner-service serve --make-key
 
-test: $(VENV)/.dev $(VENV)/.tools ## run all tests
+test: $(VENV)/.dev $(VENV)/.tools ## run the tests
+	@$(BIN)/pytest $(ARGS)
+
+test-all: $(VENV)/.all $(VENV)/.tools ## run also those that want torch or what the client integrates with (gigabytes)
 	@$(BIN)/pytest $(ARGS)
 
 fuzz: $(VENV)/.dev ## look for new examples that break a property (make test tries the same ones each time)
@@ -56,6 +59,12 @@ $(VENV)/.service: $(VENV)/bin/python pyproject.toml
 $(VENV)/.dev: $(VENV)/.service scanner_client/pyproject.toml
 	@echo "installing what the tests need (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev --editable ./scanner_client
+	@touch $@
+
+$(VENV)/.all: $(VENV)/.dev
+	@echo "installing torch and what the client integrates with (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group training fastapi mcp \
+	  --editable './scanner_client[langchain,litellm,llama-index,llm-api-client]'
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/bin/python deploy/tools.txt
