@@ -26,7 +26,11 @@ def test_no_document_that_is_measured_with_is_one_that_thresholds_are_chosen_on(
     chosen_on = "\0".join(long_texts(200, calibration=True))
     measured = pieces(long_texts(60, calibration=False))
     assert len(measured) > 1_000
-    assert sum(piece in chosen_on for piece in measured) < 0.02 * len(measured)  # chapters of the manual repeat some
+    common = [piece for piece in measured if piece in chosen_on]
+    assert len(common) < 0.1 * len(measured)
+    # Chapters of the manual repeat each other, and so do descriptions of packages.
+    whole = [text for _, text in documents.documents()]
+    assert all(sum(piece in text for text in whole) > 1 for piece in common)
 
 
 def test_what_quotes_attacks_in_this_repository_is_no_harmless_document():
