@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from scanner_service import linear_regex
+from scanner_service import config, linear_regex
 from scanner_service.errors import ConfigError
 
 Whole = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
@@ -143,17 +143,6 @@ _ABOUT_MODELS = dict.fromkeys(
     ),
     _MODEL,
 )
-_TOXICITY = [
-    "TOXICITY",
-    "SEVERE_TOXICITY",
-    "OBSCENE",
-    "THREAT",
-    "INSULT",
-    "IDENTITY_ATTACK",
-    "SEXUAL",
-    "SELF_HARM",
-    "VIOLENCE",
-]
 _ENTITIES = [
     "CREDIT_CARD",
     "CRYPTO",
@@ -322,9 +311,15 @@ def _invisible_text(parameters: NoParameters, known: Collection[str]) -> Carried
     return Carried({"kind": "invisible_text", **_CUT}, [_VALID])
 
 
-def _classifier(labels: Sequence[str]) -> Callable[[NoParameters, Collection[str]], Carried]:
-    options = {"model": "guard", "labels": labels}
-    return lambda parameters, known: Carried({"kind": "classifier", "action": "block", "options": options})
+def _shipped(name: str) -> Callable[[NoParameters, Collection[str]], Carried]:
+    """The rule of that name in the policy that ships."""
+
+    def carry(parameters: NoParameters, known: Collection[str]) -> Carried:
+        loaded = config.load(config.DEFAULT_CONFIG)
+        rule = next(each for each in loaded.policies[loaded.default_policy].prompt if each.name == name)
+        return Carried({"kind": rule.kind, "action": rule.action, "options": rule.options})
+
+    return carry
 
 
 def _nothing(text: str, *, lost: bool = True) -> Callable[[NoParameters, Collection[str]], Carried]:
@@ -352,8 +347,8 @@ SCANNERS: Mapping[str, Scanner] = {
     ),
     "Regex": Scanner(Regex, _regex),
     "InvisibleText": Scanner(NoParameters, _invisible_text),
-    "PromptInjection": Scanner(NoParameters, _classifier(["INJECTION"]), _ABOUT_MODELS),
-    "Toxicity": Scanner(NoParameters, _classifier(_TOXICITY), _ABOUT_MODELS),
+    "PromptInjection": Scanner(NoParameters, _shipped("prompt_injection"), _ABOUT_MODELS),
+    "Toxicity": Scanner(NoParameters, _shipped("toxicity"), _ABOUT_MODELS),
     "Secrets": Scanner(Secrets, _secrets),
     "TokenLimit": Scanner(TokenLimit, _token_limit, dict.fromkeys(("encoding_name", "model_name"), _TOKENIZER)),
     "ReadingTime": Scanner(ReadingTime, _reading_time),

@@ -55,6 +55,20 @@ class SlowScanner:
         return ()
 
 
+class Held:
+    """Waits to be let go on."""
+
+    needs: tuple[Need, ...] = ()
+
+    def __init__(self):
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def scan(self, text, context):
+        self.begun.set()
+        self.go_on.wait(10)
+        return ()
+
+
 @dataclass(frozen=True)
 class EachWord:
     needs: tuple[Need, ...] = ()
@@ -261,23 +275,15 @@ def test_the_event_loop_is_free_while_a_scanner_works():
 
 
 def test_a_text_that_takes_long_keeps_no_other_waiting(word_rule):
-    begun, go_on = threading.Event(), threading.Event()
-
-    class Held:
-        needs = ()
-
-        def scan(self, text, context):
-            begun.set()
-            go_on.wait(10)
-            return ()
+    held = Held()
 
     async def scene():
         engine = Engine(FakeModels({}), 5.0)
-        long = asyncio.create_task(engine.scan([rule(Held())], "a text"))
-        await asyncio.to_thread(begun.wait)
+        long = asyncio.create_task(engine.scan([rule(held)], "a text"))
+        await asyncio.to_thread(held.begun.wait)
         short = await engine.scan([word_rule("text")], "a text")
         assert not long.done()
-        go_on.set()
+        held.go_on.set()
         await long
         engine.close()
         return short
@@ -501,22 +507,14 @@ def test_no_rule_begins_once_the_deadline_is_past():
 
 
 def test_no_rule_begins_once_nobody_waits():
-    begun, go_on, later = threading.Event(), threading.Event(), Noting()
-
-    class Held:
-        needs = ()
-
-        def scan(self, text, context):
-            begun.set()
-            go_on.wait(10)
-            return ()
+    held, later = Held(), Noting()
 
     async def scene():
-        task = asyncio.create_task(engine.scan([rule(Held(), "held"), rule(later, "later")], "a text"))
-        await asyncio.to_thread(begun.wait)
+        task = asyncio.create_task(engine.scan([rule(held, "held"), rule(later, "later")], "a text"))
+        await asyncio.to_thread(held.begun.wait)
         task.cancel()
         await asyncio.wait([task])
-        go_on.set()
+        held.go_on.set()
 
     engine = Engine(FakeModels({}), 60)
     asyncio.run(scene())

@@ -16,6 +16,7 @@ from scanner_service.errors import ConfigError
 from scanner_service.inference import manifest
 from scanner_service.llm_guard import SCANNERS
 from scanner_service.migrate import migrate
+from training.rows import TOXICITY
 
 MODELS = manifest.load(DEFAULT_MODELS).info()
 FILE = Path("scanners.yml")
@@ -152,28 +153,9 @@ def test_what_is_said_stands_in_the_file_too():
         assert str(said) in comments
 
 
-TOXICITY = [
-    "TOXICITY",
-    "SEVERE_TOXICITY",
-    "OBSCENE",
-    "THREAT",
-    "INSULT",
-    "IDENTITY_ATTACK",
-    "SEXUAL",
-    "SELF_HARM",
-    "VIOLENCE",
-]
 USUAL = [
-    "CREDIT_CARD",
-    "CRYPTO",
-    "EMAIL_ADDRESS",
-    "IBAN_CODE",
-    "IP_ADDRESS",
-    "PERSON",
-    "PHONE_NUMBER",
-    "US_SSN",
-    "US_BANK_NUMBER",
-    "UUID",
+    *("CREDIT_CARD", "CRYPTO", "EMAIL_ADDRESS", "IBAN_CODE", "IP_ADDRESS", "PERSON", "PHONE_NUMBER"),
+    *("US_SSN", "US_BANK_NUMBER", "UUID"),
 ]
 
 
@@ -302,7 +284,7 @@ def entry(label, **keys):
         (
             "Toxicity",
             {},
-            {"kind": "classifier", "action": "block", "options": {"model": "guard", "labels": TOXICITY}},
+            {"kind": "classifier", "action": "block", "options": {"model": "guard", "labels": list(TOXICITY)}},
         ),
         ("Secrets", {}, {"kind": "secrets", "action": "redact", "operator": "mask"}),
         ("Secrets", {"redact_mode": "partial"}, {"kind": "secrets", "action": "redact", "operator": "mask"}),
