@@ -254,7 +254,8 @@ def _open_evidence(parsed: argparse.Namespace) -> int:
 
 def _migrate(parsed: argparse.Namespace) -> int:
     from scanner_service.inference import manifest
-    from scanner_service.migrate import migrate, read
+    from scanner_service.llm_guard.file import read
+    from scanner_service.llm_guard.migrate import migrate
 
     models = manifest.load(Path(os.environ.get("SCANNER_MODELS") or DEFAULT_MODELS)).info()
     migrated = migrate(parsed.file, read(parsed.file), os.environ, models)

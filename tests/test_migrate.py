@@ -14,8 +14,8 @@ from scanner_service.assembly import DEFAULT_MODELS, assemble
 from scanner_service.chain import build_policies
 from scanner_service.errors import ConfigError
 from scanner_service.inference import manifest
-from scanner_service.llm_guard import SCANNERS
-from scanner_service.migrate import migrate
+from scanner_service.llm_guard.migrate import migrate
+from scanner_service.llm_guard.scanners import SCANNERS
 from training.rows import TOXICITY
 
 MODELS = manifest.load(DEFAULT_MODELS).info()

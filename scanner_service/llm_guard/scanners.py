@@ -1,35 +1,31 @@
-"""The scanners of LLM Guard: the parameters of each, and the rule that answers the same need here."""
+"""The scanners of LLM Guard, and the rule that answers the same need here."""
 
 from __future__ import annotations
 
-import json
 import re
-import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 
 from scanner_service import config, linear_regex
 from scanner_service.errors import ConfigError
-
-Whole = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
-Minutes = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """
-    What has to be known of a place in the file.
-
-    Attributes:
-        text: one sentence or two.
-        lost: whether something blocks or redacts there that nothing here does.
-    """
-
-    text: str
-    lost: bool = False
+from scanner_service.llm_guard.notes import Note, brief, named
+from scanner_service.llm_guard.parameters import (
+    Anonymize,
+    BanCompetitors,
+    BanSubstrings,
+    Json,
+    NoParameters,
+    PersonalData,
+    ReadingTime,
+    Regex,
+    RegexPattern,
+    Secrets,
+    Sensitive,
+    TokenLimit,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,75 +34,6 @@ class Carried:
 
     rule: Mapping[str, Any] | None
     notes: Sequence[Note] = ()
-
-
-class NoParameters(msgspec.Struct, frozen=True, kw_only=True):
-    """Of scanners of whose parameters none is carried over."""
-
-
-class RegexPattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One of `regex_patterns`. A pattern has no examples and no languages here."""
-
-    name: str
-    expressions: list[str]
-    context: list[str] = []
-    score: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.6
-    examples: Any = None
-    languages: Any = None
-
-
-class PersonalData(msgspec.Struct, frozen=True, kw_only=True):
-    """Of `Anonymize`, and but for the names of `Sensitive`."""
-
-    hidden_names: list[str] | None = None
-    allowed_names: list[str] | None = None
-    entity_types: list[str] | None = None
-    regex_patterns: list[RegexPattern] | None = None
-
-
-class Anonymize(PersonalData, frozen=True, kw_only=True):
-    use_faker: bool = False
-
-
-class Sensitive(PersonalData, frozen=True, kw_only=True):
-    redact: bool = False
-
-
-class BanSubstrings(msgspec.Struct, frozen=True, kw_only=True):
-    substrings: list[str]
-    match_type: Literal["str", "word"] = "str"
-    case_sensitive: bool = False
-    redact: bool = False
-    contains_all: bool = False
-
-
-class BanCompetitors(msgspec.Struct, frozen=True, kw_only=True):
-    competitors: list[str]
-    redact: bool = True
-
-
-class Regex(msgspec.Struct, frozen=True, kw_only=True):
-    patterns: list[str]
-    is_blocked: bool = True
-    match_type: Literal["all", "search", "fullmatch"] = "all"
-    redact: bool = True
-
-
-class Secrets(msgspec.Struct, frozen=True, kw_only=True):
-    redact_mode: Literal["all", "partial", "hash"] = "all"
-
-
-class TokenLimit(msgspec.Struct, frozen=True, kw_only=True):
-    limit: Whole = 4096
-
-
-class ReadingTime(msgspec.Struct, frozen=True, kw_only=True):
-    max_time: Minutes
-    truncate: bool = False
-
-
-class Json(msgspec.Struct, frozen=True, kw_only=True):
-    required_elements: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +55,14 @@ class Scanner:
 _VALID = Note(
     "there a redacted text is invalid all the same; here it is valid, and the sanitized text is the one to use"
 )
+
+
 _MODEL = "about another model; ours is calibrated, and reads the whole text"
+
+
 _TOKENIZER = "not carried over; tokens are those of the shipped model"
+
+
 _ABOUT_MODELS = dict.fromkeys(
     (
         "threshold",
@@ -143,6 +76,8 @@ _ABOUT_MODELS = dict.fromkeys(
     ),
     _MODEL,
 )
+
+
 _ENTITIES = [
     "CREDIT_CARD",
     "CRYPTO",
@@ -155,19 +90,12 @@ _ENTITIES = [
     "US_BANK_NUMBER",
     "UUID",
 ]  # what it looks for unless told; those that it has twice, as `CREDIT_CARD_RE`, once
+
+
 _WORDS_PER_MINUTE = 200
+
+
 _CUT = {"action": "redact", "operator": "redact"}
-
-
-def named(word: object) -> str:
-    """What somebody else called something, fit to be shown in one line."""
-    text = str(word)
-    return f"`{text}`" if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", text) else json.dumps(text[:64])
-
-
-def brief(error: ConfigError) -> str:
-    """What is wrong, without the whole of a long pattern."""
-    return textwrap.shorten(str(error), 300, placeholder=" …")
 
 
 def _anonymize(parameters: Anonymize, known: Collection[str]) -> Carried:
@@ -338,6 +266,7 @@ _PII_OTHERS = {
     "preamble": "for the application to write",
 }
 
+
 SCANNERS: Mapping[str, Scanner] = {
     "Anonymize": Scanner(Anonymize, _anonymize, _PII_OTHERS),
     "Sensitive": Scanner(Sensitive, _sensitive, _PII_OTHERS),
@@ -376,5 +305,6 @@ SCANNERS: Mapping[str, Scanner] = {
         )
     ),
 }
+
 
 UNKNOWN = Scanner(NoParameters, _nothing("left out: no scanner of LLM Guard that is known here"))

@@ -1,0 +1,1 @@
+"""A `scanners.yml` of LLM Guard as a configuration of ours."""
