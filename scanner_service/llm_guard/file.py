@@ -91,6 +91,12 @@ def read(path: Path) -> bytes:
 
 
 def decode(written: Any) -> File:
+    """
+    What `load` has read, as a type.
+
+    Raises:
+        ConfigError: if a value is wrong, or there are no scanners.
+    """
     file = convert(written, File)
     if not file.input_scanners and not file.output_scanners:
         raise ConfigError("neither `$.input_scanners` nor `$.output_scanners`; is this a scanners.yml of LLM Guard?")

@@ -44,6 +44,12 @@ _EVERYWHERE = (
 
 
 def make_settings(file: File, said: Sequence[Said]) -> Part:
+    """
+    The settings of the whole service, and what there is to say about them, after what was *said* before.
+
+    Raises:
+        ConfigError: if the rate is none.
+    """
     app = file.app or App()
     level = app.log_level.lower()
     rate, of_rate = _of_rate(file.rate_limit or RateLimit())
@@ -60,6 +66,7 @@ def make_settings(file: File, said: Sequence[Said]) -> Part:
 
 
 def of_sections(written: Mapping[str, Any]) -> Iterator[Said]:
+    """Which keys of the sections are not carried over."""
     yield from unknown("$.app", written.get("app") or {}, App, _OF_APP)
     yield from unknown("$.rate_limit", written.get("rate_limit") or {}, RateLimit)
     yield from unknown("$.auth", written.get("auth") or {}, Auth)
