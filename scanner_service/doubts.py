@@ -37,13 +37,12 @@ def _of_rule(path: str, rule: dict[str, Any]) -> Iterator[str]:
 
 
 def _of_values(path: str, rule: dict[str, Any]) -> Iterator[str]:
-    of_label, otherwise = rule.get("thresholds", {}), rule.get("threshold", DEFAULT_THRESHOLD)
-    options = rule.get("options", {})
+    of_label, of_rule, options = rule.get("thresholds", {}), rule.get("threshold"), rule.get("options", {})
     types: dict[str, type[AdHocPattern | DenyList]] = {"patterns": AdHocPattern, "deny_lists": DenyList}
     for key, type_ in types.items():
         for at, written in enumerate(options.get(key, ())):
             own = msgspec.convert(written, type_)
-            threshold = of_label.get(own.label, otherwise)
+            threshold = of_label.get(own.label, DEFAULT_THRESHOLD if of_rule is None else of_rule)
             if own.score < threshold and not written.get("context"):
                 yield (
                     f"`{path}.options.{key}[{at}].score`: under the rule's threshold of {threshold}, and there is no "

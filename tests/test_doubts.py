@@ -57,6 +57,7 @@ def pii(threshold, **own):
     ("rule", "threshold"),
     [
         (pii({}, score=0.4), 0.5),
+        (pii({"threshold": None}, score=0.4), 0.5),
         (pii({"threshold": 0.7}), 0.7),
         (pii({"thresholds": {"BADGE": 0.9}}, score=0.8), 0.9),
     ],
@@ -74,7 +75,7 @@ def test_a_value_of_ones_own_that_never_reaches_its_threshold_is_doubted(rule, t
     assert "deny_lists[0].score" in doubt
 
 
-@pytest.mark.parametrize("rule", [pii({}), pii({}, score=0.4, context=["badge"]), pii({"threshold": 0.3}, score=0.3)])
+@pytest.mark.parametrize("rule", [pii({}), pii({}, score=0.4, context=["badge"]), pii({"threshold": 0}, score=0)])
 def test_a_value_of_ones_own_that_may_reach_it_is_not(rule):
     assert find(rule) == []
 
