@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner_service.calibration import choose_thresholds, threshold_for, wilson
-from training import manifest, unseen
+from training import manifest, sureness, unseen
 from training.predict import Logits, Model, highest
 from training.rows import TOXICITY, Row
 
@@ -36,7 +36,7 @@ def run(work: Path, out: Path, results: Path, limit: int) -> dict[str, object]:
     injection = calibrate_injection(model, unseen.injection(rows, limit, calibration=True))
     chosen["injection"] = injection
     chosen["toxicity"] = calibrate_toxicity(model, rows, limit)
-    chosen["entities"] = {"temperature": 1.0, "penalty": 0.0, "thresholds": dict.fromkeys(manifest.ENTITY_TYPES, 0.5)}
+    chosen["entities"] = sureness.calibrate(model, unseen.entities(rows, limit, calibration=True))
     results.mkdir(parents=True, exist_ok=True)
     (results / "guard_calibration.json").write_text(json.dumps(chosen, indent=1) + "\n", encoding="utf-8")
     manifest.write(out, chosen)
@@ -113,7 +113,7 @@ def best_temperature(positive: NDArray[np.float64], negative: NDArray[np.float64
         missed = np.logaddexp(0, -positive / temperature).mean()
         return float(missed + np.logaddexp(0, negative / temperature).mean())
 
-    return min((round(0.5 * 1.05**step, 3) for step in range(50)), key=log_loss)
+    return min(sureness.TEMPERATURES, key=log_loss)
 
 
 def sigmoid(x: float) -> float:

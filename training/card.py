@@ -51,7 +51,7 @@ def run(work: Path, out: Path, results: Path, split: Split) -> Path:
             long_toxic="{over} of {n}".format(**evaluation["toxicity"]["long_documents"]),
             identity=identity(evaluation["identity"]),
             entities=entities(evaluation["entities"]),
-            temperatures=pairs({head: calibration[head]["temperature"] for head in ("injection", "toxicity")}),
+            temperatures=pairs({head: chosen["temperature"] for head, chosen in calibration.items()}),
             penalties=pairs({head: calibration[head]["penalty"] for head in ("injection", "toxicity")}),
             calibrated_on=calibration["injection"]["harmless_texts"],
         ),

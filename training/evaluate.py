@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def run(work: Path, out: Path, results: Path, limit: int) -> dict[str, object]:
     long = [text for sample in samples if sample.source == "long_documents" for text in sample.texts]
     figures["toxicity"]["long_documents"] = stopped(model, heads["toxicity"], long)
     figures["identity"] = identity.measure(model, heads["toxicity"])
-    figures["entities"] = entities(model, unseen.entities(rows, limit))
+    figures["entities"] = entities(model, heads["entities"], unseen.entities(rows, limit, calibration=False))
     results.mkdir(parents=True, exist_ok=True)
     (results / "guard_evaluation.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return dict(figures["injection"]["summary"])
@@ -164,7 +164,7 @@ def stopped(model: Model, head: Head, texts: Sequence[str]) -> dict[str, int]:
     return {"n": len(texts), "over": int((probabilities(model, head, texts) >= limits).any(1).sum())}
 
 
-def entities(model: Model, groups: dict[str, list[Tagged]]) -> dict[str, Any]:
+def entities(model: Model, head: Head, groups: Mapping[str, Sequence[Tagged]]) -> dict[str, Any]:
     """Exact-span scores per source and type; types that a source does not mark are left out."""
     report: dict[str, Any] = {}
     for name, found in groups.items():
@@ -173,8 +173,9 @@ def entities(model: Model, groups: dict[str, list[Tagged]]) -> dict[str, Any]:
         for row, encoding, parts in zip(found, model.encode([row.text for row in found]), logits, strict=True):
             if len(parts) > 1:
                 continue  # sentences fit one window; the service joins windows, this stage measures the head
-            spans = decode(parts[0], encoding.offsets, row.text)
-            guess.append({span for span in spans if span[2] in row.annotated})
+            spans = decode(parts[0], encoding.offsets, row.text, head["temperature"])
+            sure = {span for span, score in spans.items() if score >= head["thresholds"][span[2]]}
+            guess.append({span for span in sure if span[2] in row.annotated})
             gold.append({span for span in row.spans if span[2] in ENTITIES})
         report[name] = metrics.span_f1(gold, guess)
     return report

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.rows import ENTITIES, TAGS, TOXICITY
+from training.rows import TAGS, TOXICITY
 from training.tokens import OVERLAP, VOCABULARY, WINDOW
 
-ENTITY_TYPES = ENTITIES
 HEADS: Mapping[str, tuple[str, str, Sequence[str]]] = {
     "injection": ("sequence", "sigmoid", ("INJECTION",)),
     "toxicity": ("sequence", "sigmoid", TOXICITY),

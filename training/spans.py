@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scanner_service.inference.tags import likeliest
-from training.rows import TAGS
+from training.rows import ENTITIES, TAGS
+
+TagSpan = tuple[int, int, str]
+
+_OF_TYPE = {kind: [index for index, tag in enumerate(TAGS) if tag[2:] == kind] for kind in ENTITIES}
 
 
-def decode(logits: NDArray[np.floating], offsets: Sequence[tuple[int, int]], text: str) -> set[tuple[int, int, str]]:
+def decode(
+    logits: NDArray[np.floating], offsets: Sequence[tuple[int, int]], text: str, temperature: float = 1.0
+) -> dict[TagSpan, float]:
     """
-    The entities of a text, as the service reads them.
+    The entities of a text, as the service reads them, with their scores: the mean probability of the type over words.
 
     The first piece of a word speaks for the word, so that no name is cut in two.
 
@@ -21,20 +28,28 @@ def decode(logits: NDArray[np.floating], offsets: Sequence[tuple[int, int]], tex
         logits: of each token [tokens, tags].
         offsets: of each token, in characters.
         text: that the tokens are of.
+        temperature: the logits are divided by it.
     """
     found = words(offsets, text)
-    raised = np.exp(logits - logits.max(axis=-1, keepdims=True)).astype(np.float64)
-    shares = (raised / raised.sum(axis=-1, keepdims=True))[[first for first, _, _ in found]]
-    spans: list[tuple[int, int, str]] = []
+    shares = probabilities(logits[[first for first, _, _ in found]], temperature)
+    spans: list[tuple[TagSpan, list[float]]] = []
     last = ""
-    for index, (_, start, end) in zip(likeliest(shares, TAGS), found, strict=True):
+    for index, share, (_, start, end) in zip(likeliest(shares, TAGS), shares, found, strict=True):
         name, kind = TAGS[index], TAGS[index][2:]
+        belongs = float(share[_OF_TYPE[kind]].sum()) if kind else 0.0
         if kind and kind == last and name[0] == "I":
-            spans[-1] = (spans[-1][0], end, kind)
+            (begun, _, _), scores = spans[-1]
+            spans[-1] = ((begun, end, kind), [*scores, belongs])
         elif kind:
-            spans.append((start, end, kind))
+            spans.append(((start, end, kind), [belongs]))
         last = kind
-    return set(spans)
+    return {span: fmean(scores) for span, scores in spans}
+
+
+def probabilities(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
+    """Of each tag, [words, tags]."""
+    raised = np.exp((logits - logits.max(axis=-1, keepdims=True)).astype(np.float64) / temperature)
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
 
 
 def words(offsets: Sequence[tuple[int, int]], text: str) -> list[tuple[int, int, int]]:

@@ -112,11 +112,11 @@ def toxicity(unseen: Sequence[Row], limit: int, *, calibration: bool) -> dict[st
     return {source: rng.sample(found, min(limit, len(found))) for source, found in sorted(groups.items())}
 
 
-def entities(unseen: Sequence[Row], limit: int) -> dict[str, list[Tagged]]:
-    """Up to `limit` unseen texts of each source of entities."""
+def entities(unseen: Sequence[Row], limit: int, *, calibration: bool) -> dict[str, list[Tagged]]:
+    """Up to `limit` unseen texts of each source of entities, of one of the halves."""
     groups: dict[str, list[Tagged]] = defaultdict(list)
     for row in unseen:
-        if isinstance(row, Tagged):
+        if isinstance(row, Tagged) and calibrates(row.text) == calibration:
             groups[row.source].append(row)
     rng = random.Random(SEED)
     return {source: rng.sample(found, min(limit, len(found))) for source, found in sorted(groups.items())}

@@ -4,13 +4,13 @@ import tomllib
 import pytest
 
 from training import evaluate, manifest
-from training.rows import TOXICITY
+from training.rows import ENTITIES, TOXICITY
 
 HEAD = {"temperature": 1.5, "penalty": 0.25}
 CHOSEN = {
     "injection": HEAD | {"thresholds": {"INJECTION": 0.61}},
     "toxicity": HEAD | {"thresholds": dict.fromkeys(TOXICITY, 0.4)},
-    "entities": HEAD | {"thresholds": dict.fromkeys(manifest.ENTITY_TYPES, 0.5)},
+    "entities": HEAD | {"thresholds": dict.fromkeys(ENTITIES, 0.5)},
 }
 
 

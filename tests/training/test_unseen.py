@@ -45,3 +45,12 @@ def test_nothing_is_measured_without_what_people_ordinarily_send():
     made = unseen.injection(rows, 20, calibration=False)
     assert {sample.source for sample in made} == {"alpaca", "spikee", "long_documents", "buried_in_documents"}
     assert all(not unseen.calibrates(text) for sample in made[:2] for text in sample.texts)
+
+
+def test_no_text_with_names_that_is_measured_with_is_one_that_the_temperature_is_chosen_on():
+    halves = [
+        {row.text for row in unseen.entities(PROSE, 9_999, calibration=half)["wikineural_en"]} for half in (False, True)
+    ]
+    assert all(halves)
+    assert halves[0].isdisjoint(halves[1])
+    assert halves[0] | halves[1] == {row.text for row in PROSE}
