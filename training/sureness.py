@@ -26,7 +26,7 @@ def calibrate(model: Model, groups: Mapping[str, Sequence[Tagged]]) -> dict[str,
     The temperature is the median of those at which the tags of each source have the least log loss: one source whose
     labels are wrong does not move it. It is 1 without sources.
     """
-    best = [best_temperature(_read(model, rows)) for rows in groups.values() if rows]
+    best = [best_temperature(found) for rows in groups.values() if (found := _read(model, rows))]
     temperature = round(median(best), 3) if best else 1.0
     return {"temperature": temperature, "penalty": 0.0, "thresholds": dict.fromkeys(ENTITIES, THRESHOLD)}
 
